@@ -1,0 +1,62 @@
+"""Selective search of OpenCV's contrib module (ximgproc): several colour spaces and scales, C++.
+
+OpenCV orders its boxes by C `rand()` times their place in the hierarchy: the set of boxes is always the
+same, their order never. The order is therefore thrown away here (boxes come out sorted) and no score is
+given; :mod:`aligndet.proposals.filters` ranks them by its own seeded rule.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .registry import Backend
+
+MODES = ("single", "fast", "quality")
+
+MISSING = (
+    "proposal backend 'opencv' needs cv2.ximgproc, which only the contrib distributions of OpenCV have.\n"
+    "They share the folder cv2 with the plain opencv-python that mmcv and mmdet require, and whichever was\n"
+    "installed last wins; so make the proposals in an environment of their own:\n"
+    "    python -m venv .venv-proposals\n"
+    "    .venv-proposals/bin/pip install 'opencv-contrib-python<4.13' numpy tqdm\n"
+    "    PYTHONPATH=. .venv-proposals/bin/python tools/make_proposals.py ...\n"
+    "or take --backend selectivesearch, which needs no other OpenCV."
+)
+
+
+def opencv_backend(mode: str = "fast", base_k: int = 0, inc_k: int = 0, sigma: float = 0.8) -> Backend:
+    """OpenCV's selective search.
+
+    Args:
+        mode: "single" (one colour space, one scale), "fast" or "quality" (many, slow).
+        base_k: smallest scale of the segmentation; 0 takes OpenCV's own (200 for single, else 150).
+        inc_k: step between scales; 0 takes OpenCV's own (150). No meaning in mode "single".
+        sigma: of the Gaussian blur before the segmentation.
+
+    Raises:
+        ImportError: this cv2 has no ximgproc.
+        ValueError: unknown mode.
+    """
+    if not hasattr(cv2, "ximgproc"):
+        raise ImportError(MISSING)
+    if mode not in MODES:
+        raise ValueError(f"backend opencv, option mode={mode!r}: expected one of {', '.join(MODES)}")
+
+    def search(image: np.ndarray) -> tuple[np.ndarray, None]:
+        engine = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+        engine.setBaseImage(image)
+        if mode == "single":
+            engine.switchToSingleStrategy(base_k or 200, sigma)
+        else:
+            switch = (
+                engine.switchToSelectiveSearchFast
+                if mode == "fast"
+                else engine.switchToSelectiveSearchQuality
+            )
+            switch(base_k or 150, inc_k or 150, sigma)
+        rects = np.asarray(engine.process(), dtype=np.float32).reshape(-1, 4)  # x, y, w, h; x + w is an edge
+        boxes = np.concatenate([rects[:, :2], rects[:, :2] + rects[:, 2:]], axis=1)
+        return np.unique(boxes, axis=0), None
+
+    return search

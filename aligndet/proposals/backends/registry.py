@@ -1,0 +1,91 @@
+"""Names -> backends, with checked options."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+Backend = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+Factory = Callable[..., Backend]
+
+# "module:factory", imported when asked for: a backend's own library is needed only by those who use it.
+_FACTORIES: dict[str, str | Factory] = {
+    "selectivesearch": "aligndet.proposals.backends.selectivesearch:selectivesearch_backend",
+    "opencv": "aligndet.proposals.backends.opencv:opencv_backend",
+}
+
+
+def backend_names() -> list[str]:
+    """Names that :func:`make_backend` knows, sorted."""
+    return sorted(_FACTORIES)
+
+
+def register(name: str, factory: str | Factory) -> None:
+    """Add a backend under a new name; `factory` is a callable or "module:callable".
+
+    A callable registered in one process is unknown to worker processes; "module:callable" works in all.
+    """
+    if name in _FACTORIES:
+        raise KeyError(f"proposal backend {name!r} is already registered; choose another name")
+    _FACTORIES[name] = factory
+
+
+def make_backend(name: str, **options: Any) -> Backend:
+    """Build the backend called `name` with its options.
+
+    Raises:
+        KeyError: unknown name.
+        TypeError: an option that the backend does not have.
+        ImportError: the backend's library is missing; the message has the command that installs it.
+    """
+    factory = _factory(name)
+    known = _defaults(factory)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {', '.join(known) or 'none'}"
+        )
+    return factory(**options)
+
+
+def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """Turn "key=value" strings into options, each cast to the type of the backend's default."""
+    known = _defaults(_factory(name))
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or key not in known:
+            raise ValueError(
+                f"backend option {pair!r}: expected key=value with a key of backend {name!r}: {', '.join(known)}"
+            )
+        kind = type(known[key])
+        try:
+            options[key] = text.lower() in ("1", "true", "yes") if kind is bool else kind(text)
+        except ValueError as error:
+            raise ValueError(f"backend option {pair!r}: expected a value of type {kind.__name__}") from error
+    return options
+
+
+def resolved_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The backend's defaults with `options` put over them: what a run is identified by."""
+    return {**_defaults(_factory(name)), **options}
+
+
+def _factory(name: str) -> Factory:
+    target: str | Factory = _FACTORIES.get(name, name)
+    if callable(target):
+        return target
+    module, colon, attribute = target.partition(":")
+    if not colon:
+        raise KeyError(
+            f"unknown proposal backend {name!r}; known: {', '.join(backend_names())}, or 'module:factory'"
+        )
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _defaults(factory: Factory) -> dict[str, Any]:
+    return {key: p.default for key, p in inspect.signature(factory).parameters.items()}
