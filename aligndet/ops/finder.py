@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # importing typing and importlib.abc would cost more time than all of this package
 if TYPE_CHECKING:
     from importlib.abc import Loader, MetaPathFinder
-else:  # importlib.abc costs more time than all of this package, and only its interface is used
+else:
     Loader = MetaPathFinder = object
 
 EXTENSION = "mmcv._ext"

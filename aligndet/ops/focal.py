@@ -51,7 +51,7 @@ def softmax_focal_loss_backward(
     gamma: float,
     alpha: float,
 ) -> None:
-    """Derivative of every row's loss after its logits, (N, C), into ``grad_input``; ``buff`` (N,) is scratch."""
+    """Derivative of the losses after the logits, (N, C), into ``grad_input``; ``buff`` (N,) is scratch."""
     p, row_weight = _of_label(input_softmax, target, weight)
     rest = 1 - p
     # (1 - p) ** (gamma - 1) is infinite at p = 1 for gamma < 1, where the whole term is zero
