@@ -1,0 +1,70 @@
+"""The backbone that a config describes, built alone."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
+from mmengine.registry import MODELS
+from torch import nn
+
+
+def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
+    """A config file, or an installed package's config as ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if "::" in path:
+        cfg = get_config(path)
+    elif Path(path).is_file():
+        cfg = Config.fromfile(path)
+    else:
+        raise FileNotFoundError(f"config {path}: no such file (installed configs are written 'mmdet::...')")
+    if options:
+        cfg.merge_from_dict(dict(options))
+    return cfg
+
+
+def backbone_config(cfg: Mapping) -> ConfigDict:
+    """The backbone's part of a config.
+
+    It is ``model.detector.backbone`` in a pre-training config, ``model.backbone`` in that of a detector or
+    classifier, or ``backbone`` in a file with nothing else.
+
+    Raises:
+        KeyError: the config has none of these.
+    """
+    model = cfg.get("model") or {}
+    for holder in (model.get("detector") or {}, model, cfg):
+        if holder.get("backbone"):
+            return ConfigDict(copy.deepcopy(holder["backbone"]))
+    raise KeyError("no backbone in the config: expected model.detector.backbone, model.backbone or backbone")
+
+
+def build_backbone(cfg: Mapping, initialise: bool = False) -> nn.Module:
+    """Build the backbone of a config in the config's own ``default_scope`` (mmdet where it names none).
+
+    Args:
+        cfg: see :func:`backbone_config`.
+        initialise: load what the config asks for (``init_cfg`` or timm's ``pretrained``); False leaves random
+            weights and touches neither network nor disk.
+    """
+    part = backbone_config(cfg)
+    if not initialise and "pretrained" in part:
+        part["pretrained"] = False if isinstance(part["pretrained"], bool) else None
+    with MODELS.switch_scope_and_registry(cfg.get("default_scope") or "mmdet") as registry:
+        backbone = registry.build(part)
+    if initialise and hasattr(backbone, "init_weights"):
+        backbone.init_weights()
+    return backbone
+
+
+def starts_pretrained(cfg: Mapping) -> bool:
+    """Whether the config itself gives its backbone trained weights."""
+    part = backbone_config(cfg)
+    inits = part.get("init_cfg") or []
+    inits = [inits] if isinstance(inits, Mapping) else inits
+    return bool(part.get("pretrained")) or any(init.get("type") == "Pretrained" for init in inits)

@@ -1,0 +1,127 @@
+"""A checkpoint of any maker becomes the state of one detector's backbone, or an error says why it cannot."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .keys import Match, candidates
+from .sources import Normalisation, Source
+
+# Output norms that a detector adds to a classifier's backbone may be missing (Swin: 8 of about 180 tensors).
+MIN_MATCH = 0.9
+
+
+class NoMatchError(ValueError):
+    """The checkpoint does not fit the backbone; training on would start from random weights unnoticed."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Backbone state (float tensors as float32, names without prefix) and how it was found."""
+
+    source: Source
+    state: dict[str, Tensor]
+    match: Match
+    tied: tuple[str, ...] = ()
+
+
+def convert(
+    source: Source,
+    backbone: nn.Module,
+    prefix: str | None = None,
+    min_match: float = MIN_MATCH,
+    allow_partial: bool = False,
+) -> Conversion:
+    """Find the backbone's tensors in a checkpoint.
+
+    Args:
+        source: the checkpoint.
+        backbone: the detector's backbone; only its names and shapes are read.
+        prefix: of the backbone in the checkpoint, such as ``backbone.``; None finds the best.
+        min_match: least share of the backbone's tensors that must be found.
+        allow_partial: accept less, as long as one tensor is found.
+
+    Raises:
+        NoMatchError: nothing matches, or less than ``min_match`` without ``allow_partial``.
+    """
+    wanted = {key: tuple(value.shape) for key, value in backbone.state_dict().items()}
+    offered = {key: tuple(value.shape) for key, value in source.tensors.items()}
+    found = candidates(offered, wanted, prefix)
+    if not found:
+        raise NoMatchError(_nothing_matches(source.name, offered, wanted, prefix))
+    best = found[0]
+    if best.fraction < min_match and not allow_partial:
+        raise NoMatchError(
+            f"{source.name} fills only {best.fraction:.0%} of the backbone (expected: {min_match:.0%}).\n"
+            f"{describe(best)}\nIs it another architecture, depth or width? "
+            "Pass --allow-partial to keep the rest at random."
+        )
+    state = {target: _to_float(source.tensors[key]) for target, key in best.pairs}
+    rivals = [m for m in found if m.fraction == best.fraction and set(m.pairs) != set(best.pairs)]
+    tied = tuple(m.renaming.source for m in rivals)
+    return Conversion(source, state, best, tied)
+
+
+def _to_float(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).clone()
+
+
+def describe(match: Match, names: int = 3) -> str:
+    """The report: counts of tensors and the first names of each kind."""
+    rows = (
+        ("matched", [target for target, _ in match.pairs]),
+        ("missing", match.missing),
+        ("unexpected", match.unexpected),
+        ("shape differs", match.mismatched),
+    )
+    renaming = f"checkpoint prefix '{match.renaming.source}' -> backbone prefix '{match.renaming.target}'"
+    lines = [f"{kind:>14} {len(keys):5d}  {_first(keys, names)}" for kind, keys in rows]
+    return "\n".join([renaming, *lines])
+
+
+def _first(keys: Any, names: int) -> str:
+    shown = ", ".join(list(keys)[:names])
+    return f"{shown}, ..." if len(keys) > names else shown
+
+
+def _nothing_matches(name: str, offered: Mapping, wanted: Mapping, prefix: str | None) -> str:
+    under = f" under prefix '{prefix}'" if prefix is not None else ""
+    return (
+        f"{name}: no tensor fits the backbone{under}.\n"
+        f"  the checkpoint has {len(offered)}: {_first(list(offered), 4)}\n"
+        f"  the backbone wants {len(wanted)}: {_first(list(wanted), 4)}\n"
+        "Give the config of the detector whose backbone this is (--detector), or another --prefix."
+    )
+
+
+def normalisation_hint(source: Normalisation | None, detector: Normalisation | None) -> str:
+    """One line on the input statistics: unknown, equal, or what to write into the detector's config."""
+    if source is None:
+        return "input normalisation of the checkpoint: unknown, check model.data_preprocessor yourself"
+    if detector == source:
+        return "input normalisation: equal in checkpoint and detector config"
+    wanted = f"mean={list(source.mean)}, std={list(source.std)}, bgr_to_rgb={source.channel_order == 'rgb'}"
+    differs = " (the given config differs)" if detector is not None else ""
+    return f"input normalisation{differs}: the detector needs data_preprocessor=dict({wanted}, ...)"
+
+
+def save(conversion: Conversion, out: Path) -> None:
+    """Write, atomically, a file for ``init_cfg=dict(type='Pretrained', checkpoint=out)``."""
+    known = conversion.source.normalisation
+    meta = {
+        "source": conversion.source.name,
+        "prefix": conversion.match.renaming.source,
+        "matched": len(conversion.match.pairs),
+        "missing": list(conversion.match.missing + conversion.match.mismatched),
+        "normalisation": known.as_dict() if known else None,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    torch.save({"state_dict": conversion.state, "meta": meta}, part)
+    os.replace(part, out)

@@ -1,0 +1,173 @@
+"""Weights of stage 1, wherever they come from: one tensor dict, and how the images were normalised."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+# Optimiser state and book-keeping hold tensors too, but no weights.
+NOT_WEIGHTS = ("optimizer", "optim", "message_hub", "meta", "param_schedulers", "lr_scheduler", "scaler")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation per channel, for pixels 0..255 in ``channel_order`` ('rgb' or 'bgr')."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channel_order: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"mean": list(self.mean), "std": list(self.std), "channel_order": self.channel_order}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights under their maker's names, and the normalisation of their training where it is known."""
+
+    name: str
+    tensors: dict[str, Tensor]
+    normalisation: Normalisation | None = None
+
+
+def load_source(name: str) -> Source:
+    """Read weights.
+
+    Args:
+        name: ``timm:NAME``, ``torchvision:NAME`` or ``torchvision:NAME:WEIGHTS``, ``mmpretrain::CONFIG`` (its
+            published weights), a URL, a checkpoint file (.pth, .pt, .safetensors), or a work dir of mmengine
+            (its latest checkpoint).
+
+    Raises:
+        FileNotFoundError: no such file, or a folder without a checkpoint.
+        ValueError: the file holds no tensors.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "timm":
+        return _from_timm(name, rest)
+    if kind == "torchvision" and not rest.startswith("//"):
+        return _from_torchvision(name, rest)
+    if "::" in name:
+        return _from_model_zoo(name)
+    return _from_file(name)
+
+
+def read_tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
+    """All weights of a checkpoint in one flat dict; nested ones (``teacher``, ``student``) join with dots."""
+    if isinstance(checkpoint, nn.Module):
+        return dict(checkpoint.state_dict())
+    for wrapper in ("state_dict", "model"):
+        inner = checkpoint.get(wrapper) if isinstance(checkpoint, Mapping) else None
+        if isinstance(inner, (Mapping, nn.Module)):
+            return read_tensors(inner, name)
+    tensors = dict(_flatten(checkpoint)) if isinstance(checkpoint, Mapping) else {}
+    if not tensors:
+        raise ValueError(f"{name} holds no tensors: expected a state dict or a dict with a 'state_dict'")
+    return tensors
+
+
+def _flatten(node: Mapping, prefix: str = "") -> list[tuple[str, Tensor]]:
+    found: list[tuple[str, Tensor]] = []
+    for key, value in node.items():
+        if isinstance(value, nn.Module):
+            value = value.state_dict()
+        if isinstance(value, Tensor):
+            found.append((f"{prefix}{key}", value))
+        elif isinstance(value, Mapping) and key not in NOT_WEIGHTS:
+            found += _flatten(value, f"{prefix}{key}.")
+    return found
+
+
+def normalisation_of(cfg: Mapping) -> Normalisation | None:
+    """The normalisation in an OpenMMLab config's ``data_preprocessor``, in the model or beside it."""
+    model = cfg.get("model") or {}
+    detector = model.get("detector") or model
+    found = (
+        detector.get("data_preprocessor") or model.get("data_preprocessor") or cfg.get("data_preprocessor")
+    )
+    if not found or found.get("mean") is None or found.get("std") is None:
+        return None
+    rgb = bool(found.get("bgr_to_rgb") or found.get("to_rgb"))
+    return Normalisation(tuple(found["mean"]), tuple(found["std"]), "rgb" if rgb else "bgr")
+
+
+def _from_file(name: str) -> Source:
+    path = Path(name)
+    if path.is_dir():
+        latest = find_latest_checkpoint(str(path))
+        if latest is None:
+            raise FileNotFoundError(
+                f"{name} has no checkpoint yet: expected mmengine's last_checkpoint file in it"
+            )
+        return _from_file(latest)
+    if "://" not in name and not path.is_file():
+        raise FileNotFoundError(
+            f"{name}: no such file or folder. Model names need their maker in front: "
+            "timm:NAME, torchvision:NAME, mmpretrain::CONFIG"
+        )
+    if path.suffix == ".safetensors":
+        return Source(name, importlib.import_module("safetensors.torch").load_file(name))
+    checkpoint = CheckpointLoader.load_checkpoint(name, map_location="cpu")
+    meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+    return Source(name, read_tensors(checkpoint, name), _normalisation_in(meta))
+
+
+def _normalisation_in(meta: Any) -> Normalisation | None:
+    """The normalisation in a checkpoint's meta: in its config, or as a conversion recorded it."""
+    if not isinstance(meta, Mapping):
+        return None
+    if meta.get("normalisation"):
+        known = meta["normalisation"]
+        return Normalisation(tuple(known["mean"]), tuple(known["std"]), known["channel_order"])
+    cfg = meta.get("cfg")
+    if isinstance(cfg, str):
+        try:
+            cfg = Config.fromstring(cfg, ".py")
+        except Exception:  # an old or foreign config text only costs the hint
+            return None
+    return normalisation_of(cfg) if isinstance(cfg, (Mapping, Config)) else None
+
+
+def _from_model_zoo(name: str) -> Source:
+    from mmengine.hub import get_config
+
+    try:
+        cfg = get_config(name, pretrained=True)
+    except AssertionError as error:
+        raise ValueError(f"{name} has no published weights in its model zoo") from error
+    source = _from_file(cfg.model_path)
+    return Source(name, source.tensors, source.normalisation or normalisation_of(cfg))
+
+
+def _from_timm(name: str, model: str) -> Source:
+    import timm
+
+    network = timm.create_model(model, pretrained=True)
+    known: Any = network.pretrained_cfg
+    return Source(name, dict(network.state_dict()), _unit_rgb(known.get("mean"), known.get("std")))
+
+
+def _from_torchvision(name: str, model: str) -> Source:
+    from torchvision.models import get_model_weights
+
+    model, _, tag = model.partition(":")
+    choices = get_model_weights(model)
+    weights = choices[tag] if tag else choices["DEFAULT"]
+    transform = weights.transforms()
+    tensors: dict[str, torch.Tensor] = dict(weights.get_state_dict(progress=True))
+    return Source(name, tensors, _unit_rgb(getattr(transform, "mean", None), getattr(transform, "std", None)))
+
+
+def _unit_rgb(mean: Any, std: Any) -> Normalisation | None:
+    """From the 0..1 RGB statistics of timm and torchvision to 0..255."""
+    if mean is None or std is None:
+        return None
+    scale = [tuple(round(255 * float(v), 4) for v in values) for values in (mean, std)]
+    return Normalisation(scale[0], scale[1], "rgb")
