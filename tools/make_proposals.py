@@ -26,8 +26,8 @@ HELP = {
     "min_side": "least width and height in pixels of the image as it is on disk",
     "iou": "suppress a box that overlaps a better one by more than this",
     "max_per_image": "keep at most this many boxes per image (0: all)",
-    "rank": "who is better in suppression and cap",
-    "seed": "of the random rank",
+    "rank": "who is better in suppression and cap; score is random where the backend has none",
+    "seed": "seed of the random rank",
     "fallback": "for images left without boxes: ratio rule alone, then min-side alone",
 }
 
@@ -88,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
         )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         parser.exit(2, f"make_proposals: {error.args[0] if isinstance(error, KeyError) else error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "\nmake_proposals: interrupted; the same command goes on where this one stopped\n")
     print(report)
     if args.recall_against:
         found, truth = boxes_by_file(args.out), boxes_by_file(args.recall_against)

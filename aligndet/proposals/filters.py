@@ -3,10 +3,10 @@
 The official text names the rule only by that string; the reading used here is SoCo's parser (ratio 3,
 size 0.0 to 0.8, sides of 32 px or more) followed by suppression at IoU 0.5.
 
-Suppression needs a rank, and selective search has none worth the name: its scores are random numbers times
-the position in a merging hierarchy. Ranking by area would let one size swallow the others, so the default
-rank is a seeded shuffle of the sorted, unique boxes: it favours no size, and the same image gives the same
-proposals whatever order, process or machine the boxes came from.
+Suppression and the cap need a rank. A backend that can tell good boxes from bad gives a score; boxes without
+one are ranked by a seeded shuffle of the sorted, unique boxes. Neither favours a size as such (ranking by
+area would let one size swallow the others), and neither depends on the order in which a backend emits its
+boxes, on the process or on the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from .boxes import Array, area, suppress
 
-RANKS = ("random", "score", "large", "small")
+RANKS = ("score", "random", "large", "small")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class FilterOptions:
         min_side: width and height are at least this many pixels.
         iou: suppress a box that overlaps a better one by more than this; 1 keeps all but duplicates.
         max_per_image: keep at most this many of the survivors, best first; 0 keeps all.
-        rank: who is better: "random" (seeded, see the module), "score" (the backend's, when it has any),
-            "large" or "small" (by area).
+        rank: who is better: "score" (the backend's; where it has none: random), "random" (seeded, see the
+            module), "large" or "small" (by area).
         seed: of the random rank.
         fallback: for an image that loses all its boxes, try the ratio rule alone, then min_side alone.
     """
@@ -44,7 +44,7 @@ class FilterOptions:
     min_side: float = 32.0
     iou: float = 0.5
     max_per_image: int = 100
-    rank: str = "random"
+    rank: str = "score"
     seed: int = 0
     fallback: bool = True
 

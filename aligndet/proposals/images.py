@@ -14,7 +14,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff",
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """One image to search: its COCO id and its file name relative to the image root (with forward slashes)."""
+    """One image to search: its COCO id, and its file name relative to the image root (forward slashes)."""
 
     id: int
     file_name: str
@@ -30,7 +30,7 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[list[Imag
     Args:
         source: folder or COCO json.
         image_root: folder that the json's file names are relative to; default: the first of the usual
-            places beside the json (`../images`, `../<split>`, `.`) that holds its first image.
+            places beside the json (`../images`, `../<split>`, `images`, `.`, `..`) that holds them.
 
     Raises:
         FileNotFoundError: `source` does not exist or its image folder is not found.
@@ -42,7 +42,7 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[list[Imag
         entries = [ImageEntry(number, name) for number, name in enumerate(found, start=1)]
     elif source.is_file():
         entries = _read_coco(source)
-        root = image_root or (_guess_root(source, entries[0]) if entries else source.parent)
+        root = image_root or (_guess_root(source, entries) if entries else source.parent)
     else:
         raise FileNotFoundError(f"{source}: no such folder or COCO json")
     if not entries:
@@ -91,14 +91,15 @@ def _read_coco(path: Path) -> list[ImageEntry]:
     return entries
 
 
-def _guess_root(source: Path, first: ImageEntry) -> Path:
+def _guess_root(source: Path, entries: list[ImageEntry]) -> Path:
+    """The first usual place that holds any of the first few images (one of them may be missing)."""
     split = source.stem.split("_")[-1]
     places = [source.parent.parent / "images", source.parent.parent / split, source.parent / "images"]
     places += [source.parent, source.parent.parent]
     for place in places:
-        if (place / first.file_name).is_file():
+        if any((place / entry.file_name).is_file() for entry in entries[:20]):
             return place
     tried = ", ".join(str(place) for place in places)
     raise FileNotFoundError(
-        f"{source}: its first image {first.file_name} is in none of {tried}; give the folder with --image-root"
+        f"{source}: image {entries[0].file_name} is in none of {tried}; give the folder with --image-root"
     )

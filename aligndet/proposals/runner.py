@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,8 @@ from .backends.registry import resolved_options
 from .coco import ImageProposals, assemble, write_json
 from .filters import FilterOptions
 from .images import ImageEntry, list_images
-from .search import search_files, start_worker
+from .parallel import run_chunks
+from .search import search_files
 
 FORMAT = 1  # part of every hash: raise it when the meaning of a part file changes
 
@@ -132,49 +131,15 @@ def _search_missing(
     total = sum(map(len, chunks))
     todo = [index for index, part in enumerate(parts) if not part.exists()]
     done = total - sum(len(chunks[index]) for index in todo)
-    tasks = [(index, [entry.file_name for entry in chunks[index]]) for index in todo]
+    names = {index: [entry.file_name for entry in chunks[index]] for index in todo}
+    search = partial(search_files, root=root, options=options)
     failed = 0
     with tqdm(total=total, initial=done, unit="img", disable=not progress, smoothing=0.05) as bar:
-        for index, rows in _run(tasks, root, options, workers):
+        for index, rows in run_chunks(names, search, workers):
             write_json(parts[index], [asdict(row) for row in rows])
             failed += sum(bool(row.skipped) for row in rows)
             bar.set_postfix(skipped=failed, refresh=False)
             bar.update(len(rows))
-
-
-def _run(
-    tasks: Sequence[tuple[int, list[str]]], root: Path, options: ProposalOptions, workers: int
-) -> Iterator[tuple[int, list[ImageProposals]]]:
-    """Results as they come, with the index of their chunk."""
-    if workers <= 1 or len(tasks) <= 1:
-        for index, names in tasks:
-            yield index, search_files(names, root, options)
-        return
-    lost: list[tuple[int, list[str]]] = []
-    with _pool(min(workers, len(tasks))) as pool:
-        waiting = {pool.submit(search_files, names, root, options): (index, names) for index, names in tasks}
-        for future in as_completed(waiting):
-            try:
-                yield waiting[future][0], future.result()
-            except BrokenProcessPool:  # a worker was killed or crashed in native code
-                lost.append(waiting[future])
-    for index, names in sorted(lost):
-        yield index, [_search_apart(name, root, options) for name in names]
-
-
-def _search_apart(name: str, root: Path, options: ProposalOptions) -> ImageProposals:
-    """One image in a process of its own, so that the one that kills its process is known and skipped."""
-    try:
-        with _pool(1) as pool:
-            return pool.submit(search_files, [name], root, options).result()[0]
-    except BrokenProcessPool:
-        return ImageProposals(skipped="the worker process died on it (out of memory, or a crash)")
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # "spawn", because forking a process that has threads (OpenMP, OpenCV, torch) may hang
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
 
 
 def _fingerprint(part: Sequence[ImageEntry], root: Path, options: ProposalOptions) -> str:

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from .runner import ProposalOptions
 
 
-def start_worker() -> None:
-    """One thread per worker: the images are what is parallel."""
-    cv2.setNumThreads(1)
-
-
 def search_files(names: Sequence[str], root: Path, options: ProposalOptions) -> list[ImageProposals]:
     """Proposals of the named images under `root`; a bad image gives an entry with `skipped` set."""
     backend = make_backend(options.backend, **options.backend_options)

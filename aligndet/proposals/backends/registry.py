@@ -46,9 +46,8 @@ def make_backend(name: str, **options: Any) -> Backend:
     known = _defaults(factory)
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise TypeError(
-            f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {', '.join(known) or 'none'}"
-        )
+        has = ", ".join(known) or "none"
+        raise TypeError(f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {has}")
     return factory(**options)
 
 
@@ -59,9 +58,8 @@ def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or key not in known:
-            raise ValueError(
-                f"backend option {pair!r}: expected key=value with a key of backend {name!r}: {', '.join(known)}"
-            )
+            keys = ", ".join(known)
+            raise ValueError(f"backend option {pair!r}: expected key=value, key of {name!r} one of: {keys}")
         kind = type(known[key])
         try:
             options[key] = text.lower() in ("1", "true", "yes") if kind is bool else kind(text)
