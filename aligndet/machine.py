@@ -1,0 +1,70 @@
+"""What only trying can tell about this machine: operators that load, OpenCV modules, devices."""
+
+import importlib
+import importlib.util
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Operators:
+    """State of mmcv's operators.
+
+    Attributes:
+        library: path of the compiled library in use; ``None`` for the stand-in.
+        error: why importing mmcv's operators failed; empty if it did not.
+        lacks_cuda: the library was compiled for the CPU only, while torch sees a GPU.
+        at_start: every Python of this environment installs the stand-in's import hook at its start.
+    """
+
+    library: str | None = None
+    error: str = ""
+    lacks_cuda: bool = False
+    at_start: bool = False
+
+
+def operators() -> Operators:
+    """Import mmcv's operators and report what came."""
+    from aligndet.ops.startup import FILE_NAME, has_compiled_operators
+
+    at_start = Path(sysconfig.get_path("purelib"), FILE_NAME).exists()
+    if error := import_error("mmcv.ops"):
+        return Operators(error=error, at_start=at_start)
+    if not has_compiled_operators():
+        return Operators(at_start=at_start)
+    import torch
+
+    library = str(importlib.import_module("mmcv._ext").__file__)
+    ops = importlib.import_module("mmcv.ops")
+    without_cuda = str(ops.get_compiling_cuda_version()) == "not available"
+    return Operators(library, lacks_cuda=without_cuda and torch.cuda.is_available(), at_start=at_start)
+
+
+def import_error(module: str) -> str:
+    """Why ``module`` cannot be imported; empty if it can."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a broken library or a version check can raise anything
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def has_ximgproc() -> bool | None:
+    """Whether OpenCV has its contrib module ``ximgproc``; ``None`` when cv2 cannot be imported."""
+    if import_error("cv2"):
+        return None
+    return hasattr(importlib.import_module("cv2"), "ximgproc")
+
+
+def devices() -> str:
+    """GPUs that torch can use, or the reason there are none, in words."""
+    if importlib.util.find_spec("torch") is None:
+        return "unknown, torch is not installed"
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return f"{len(names)} GPU ({', '.join(sorted(set(names)))}), CUDA {torch.version.cuda}"
+    built = "this torch is a CPU build" if torch.version.cuda is None else "no usable GPU or driver"
+    return f"CPU only, {torch.get_num_threads()} threads ({built})"
