@@ -1,0 +1,43 @@
+"""The projector: from what a detector's classifier reads to an embedding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Projector(nn.Module):
+    """Two layers with a ReLU between (the MoCo v2 shape), applied to slots only.
+
+    The published projectors are convolutions over whole feature maps. Here features are gathered at the
+    sampled slots first and the same layers act as linear ones, which gives equal numbers at a fraction
+    of the cost: a RetinaNet view at 800x1333 px has 200,000 anchors and 2,048 slots.
+
+    Args:
+        in_features: width of one slot's input; ``9 * channels`` where a 3x3 neighbourhood is read.
+        embed_dim: width of the embedding.
+        hidden: width of the hidden layer.
+        priors: each prior of a location (anchor shape) has a last layer of its own.
+    """
+
+    def __init__(self, in_features: int, embed_dim: int, hidden: int, priors: int = 1) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.hidden = nn.Linear(in_features, hidden)
+        self.out = nn.Linear(hidden, priors * embed_dim)
+
+    def forward(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Embed slots.
+
+        Args:
+            features: ``(..., in_features)``.
+            prior: ``(n,)`` which prior each of n slots is; None where a location has one.
+
+        Returns:
+            ``(..., embed_dim)``.
+        """
+        hidden = self.hidden(features).relu()
+        if prior is None:
+            return self.out(hidden)
+        every = self.out(hidden).view(len(hidden), -1, self.embed_dim)
+        return every[torch.arange(len(prior), device=prior.device), prior]

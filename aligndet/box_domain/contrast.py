@@ -1,0 +1,140 @@
+"""The box-contrastive loss: which slots of two views must agree, and how much they do.
+
+Source: AlignDet (arXiv 2307.11077), eqs. 3 and 4, in the form that its published code computes. For an
+instance with queries Q (its slots in the online view) and keys K (its slots in the momentum view), and
+negatives N (every slot of another id, background included, in both views)::
+
+    loss = mean over instances   mean over q in Q, k in K   -log  e^(q.k/t) / (e^(q.k/t) + sum_N e^(q.n/t))
+
+A pair's row is ``softplus(log sum_N e^(q.n/t) - q.k/t)``: the sum over negatives depends on q alone. So a
+block of queries needs one product with all slots, and memory stays linear in the number of slots.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from .slots import NO_INSTANCE, Slots
+
+#: Elements of one block of similarities; 2 M floats stay near the cache of a CPU and fill a GPU.
+BLOCK = 1 << 21
+
+
+def box_contrast(
+    online: Slots,
+    momentum: Slots,
+    temperature: float = 0.5,
+    missing_key: Literal["skip", "self"] = "skip",
+) -> Tensor:
+    """Contrast the slots of two views.
+
+    Args:
+        online: queries and negatives; the gradient flows into its embeddings, as queries only.
+        momentum: keys and negatives; no gradient.
+        temperature: divides the cosine similarities.
+        missing_key: what an id without a slot in the momentum view does. ``skip``: it contributes
+            nothing. ``self``: its own queries serve as its keys, with gradient (the published rule).
+
+    Returns:
+        Scalar, float32 also under autocast. Zero with a graph where no id has both query and key.
+
+    Raises:
+        ValueError: the two views' embeddings differ in width, or ``temperature`` is not positive.
+    """
+    if online.embeddings.shape[1] != momentum.embeddings.shape[1]:
+        raise ValueError(
+            f"box_contrast: online embeddings have width {online.embeddings.shape[1]}, "
+            f"momentum embeddings {momentum.embeddings.shape[1]}; both come from one projector layout"
+        )
+    if temperature <= 0:
+        raise ValueError(f"box_contrast: temperature must be positive, got {temperature}")
+    with torch.autocast(online.embeddings.device.type, enabled=False):
+        queries = F.normalize(online.embeddings.float(), dim=1)
+        keys = F.normalize(momentum.embeddings.detach().float(), dim=1)
+        weights, self_keyed = _query_weights(online.ids, momentum.ids, missing_key)
+        return _Contrast.apply(queries, online.ids, keys, momentum.ids, weights, self_keyed, temperature)
+
+
+def _query_weights(online_ids: Tensor, momentum_ids: Tensor, missing_key: str) -> tuple[Tensor, Tensor]:
+    """Weight of each query's pairs, and which queries key themselves.
+
+    Returns:
+        ``weights (q,)``: 1 / (number of ids * queries of the id * keys of the id), zero for slots that
+        are no query; ``self_keyed (q,)`` bool.
+    """
+    everyone = torch.cat([online_ids, momentum_ids])
+    _, inverse = everyone.unique(return_inverse=True)
+    q_of, k_of = inverse[: len(online_ids)], inverse[len(online_ids) :]
+    count = int(inverse.max()) + 1 if len(inverse) else 0
+    n_queries = torch.bincount(q_of, minlength=count)[q_of]
+    n_keys = torch.bincount(k_of, minlength=count)[q_of]
+    foreground = online_ids != NO_INSTANCE
+    lonely = foreground & (n_keys == 0)
+    if missing_key == "self":
+        self_keyed, is_query = lonely, foreground
+        n_keys = torch.where(lonely, n_queries, n_keys)
+    elif missing_key == "skip":
+        self_keyed, is_query = torch.zeros_like(lonely), foreground & ~lonely
+    else:
+        raise ValueError(f"box_contrast: missing_key must be 'skip' or 'self', got {missing_key!r}")
+    per_query = is_query.float() / n_queries.clamp(min=1)
+    n_ids = per_query.sum().clamp(min=1)
+    return per_query / (n_keys.clamp(min=1) * n_ids), self_keyed
+
+
+class _Contrast(Function):
+    """Blocks of queries against all slots; the gradient is made with the value, so nothing big is kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        query_ids: Tensor,
+        keys: Tensor,
+        key_ids: Tensor,
+        weights: Tensor,
+        self_keyed: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        slots, slot_ids = torch.cat([queries, keys]), torch.cat([query_ids, key_ids])
+        is_key = torch.zeros(len(slots), dtype=torch.bool, device=slots.device)
+        is_key[len(queries) :] = True
+        gradient = torch.zeros_like(queries)
+        value = queries.new_zeros(())
+        rows = weights.nonzero().flatten()
+        any_self = bool(self_keyed.any())
+        for block in rows.split(max(1, BLOCK // max(1, len(slots)))):
+            similar = (queries[block] @ slots.t()).div_(temperature)
+            same = query_ids[block, None] == slot_ids
+            lse = similar.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)
+            pair = same & (is_key | self_keyed[block, None]) if any_self else same & is_key
+            if any_self:  # a self-keyed id pairs with online slots, every other id with momentum slots
+                pair &= is_key ^ self_keyed[block, None]
+            row, col = pair.nonzero(as_tuple=True)
+            margin = lse[row, 0] - similar[row, col]
+            weight = weights[block][row]
+            value += (weight * F.softplus(margin)).sum()
+            pull = weight * margin.sigmoid()  # -d loss / d similarity of the pair
+            push = torch.zeros_like(lse[:, 0]).index_add_(0, row, pull)
+            force = (similar - lse).exp_().masked_fill_(same, 0).mul_(push[:, None])
+            force[torch.isneginf(lse[:, 0])] = 0  # no negative at all: nothing pushes
+            force[row, col] -= pull
+            gradient.index_add_(0, block, force @ slots, alpha=1 / temperature)
+            if any_self:
+                own = self_keyed[block]
+                to_keys = torch.where(pair & own[:, None], force, 0)[:, : len(queries)]
+                gradient.addmm_(to_keys.t(), queries[block], alpha=1 / temperature)
+        ctx.save_for_backward(gradient)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad, None, None, None, None, None, None

@@ -1,0 +1,159 @@
+"""One step of box-domain pre-training (AlignDet, arXiv 2307.11077, section 3)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import torch
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmengine.config import ConfigDict
+from mmengine.model import BaseModel
+from torch import nn
+
+from ..configs import read_config
+from ..registry import MODELS
+from .adapters import adapter_for, classifier_names
+from .contrast import box_contrast
+from .momentum import follow, follower_of
+from .slots import IMAGE_STRIDE
+
+Views = dict[str, Any]
+
+
+@MODELS.register_module()
+class BoxDomainPretrainer(BaseModel):
+    """Pre-train neck and heads of a detector so that boxes of one instance agree in two views.
+
+    The detector is used as mmdet builds it; ``adapter_for`` knows how its head becomes slots. The backbone
+    is frozen and shared by both networks.
+
+    Args:
+        detector: a stock mmdet model config, or the name of a config that has one (``'mmdet::…'``, a file).
+        adapter: options for the adapter, e.g. ``dict(embed_dim=128, num_slots=384)``; a ``type`` is not
+            needed, the adapter is chosen by the detector's head.
+        num_clusters: classes of the proposal file (1: plain proposals), for heads whose matching reads
+            class scores.
+        temperature: of the contrastive loss.
+        loss_weight: of the contrastive loss.
+        missing_key: see :func:`box_contrast`.
+        freeze_backbone: False trains the backbone too; then it is copied and averaged like the rest.
+        data_preprocessor: two-view preprocessor; made from the detector's own where None.
+        init_cfg: mmengine's.
+        num_classes: has no meaning here and is refused.
+
+    Raises:
+        ValueError: the detector predicts no boxes, or no adapter serves its head.
+    """
+
+    def __init__(
+        self,
+        detector: dict | str,
+        adapter: dict | None = None,
+        num_clusters: int = 1,
+        temperature: float = 0.5,
+        loss_weight: float = 1.0,
+        missing_key: Literal["skip", "self"] = "skip",
+        freeze_backbone: bool = True,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        if num_classes is not None:
+            raise ValueError(
+                "model.num_classes has no meaning in pre-training: proposals have no classes. Leave it out; "
+                "for clustered proposals (DETR) set model.num_clusters."
+            )
+        config = detector_config(detector)
+        super().__init__(data_preprocessor or two_views(config.pop("data_preprocessor", None)), init_cfg)
+        kind = adapter_for(config)
+        kind.prepare(config, num_clusters)
+        classifiers = classifier_names(config)
+        self.online = MMDET_MODELS.build(config)
+        self.online_adapter = kind(self.online, classifiers, **(adapter or {}))
+        self.freeze_backbone = freeze_backbone
+        if freeze_backbone:
+            self.online.backbone.requires_grad_(False)
+        shared = ["backbone"] if freeze_backbone else []
+        self.momentum, self.momentum_adapter = follower_of(self.online, self.online_adapter, shared)
+        self.temperature, self.loss_weight, self.missing_key = temperature, loss_weight, missing_key
+        self.register_load_state_dict_post_hook(_follow_if_not_loaded)
+
+    def loss(self, inputs: Views, data_samples: Views) -> dict[str, Any]:
+        """One step: two views, two networks, one agreement.
+
+        Args:
+            inputs: ``online`` and ``momentum``: ``(B, 3, H, W)`` each; H and W may differ.
+            data_samples: DetDataSample lists under the same names, image by image the same.
+
+        Returns:
+            the detector's own box losses, ``loss_contrast``, and counts for the log.
+        """
+        for view in ("online", "momentum"):
+            number_instances(data_samples[view])
+        with torch.no_grad():
+            keys, _ = self.momentum_adapter(self.momentum, inputs["momentum"], data_samples["momentum"])
+        queries, losses = self.online_adapter(self.online, inputs["online"], data_samples["online"])
+        contrast = box_contrast(queries, keys, self.temperature, self.missing_key)
+        losses["loss_contrast"] = self.loss_weight * contrast
+        losses["positives"] = (queries.ids >= 0).sum().float()
+        return losses
+
+    def forward(self, inputs: Views, data_samples: Views | None = None, mode: str = "loss") -> Any:
+        """mmengine's entry. Only ``mode='loss'`` exists: a pre-trainer has no classifier to predict with."""
+        if mode != "loss" or data_samples is None:
+            raise ValueError(
+                f"BoxDomainPretrainer has no mode {mode!r}: it does not detect. "
+                "Export a detector from its checkpoint (tools/export_detector.py) and fine-tune that."
+            )
+        return self.loss(inputs, data_samples)
+
+    def follow(self, keep: float) -> None:
+        """Move the momentum network towards the online one; ``keep`` 0 copies it."""
+        follow((self.online, self.online_adapter), (self.momentum, self.momentum_adapter), keep)
+
+    def init_weights(self) -> None:
+        """Initialise the online network by the detector's own rules; the momentum network copies it."""
+        self.online.init_weights()
+        self.follow(0.0)
+
+    def train(self, mode: bool = True) -> BoxDomainPretrainer:
+        """A frozen backbone stays in evaluation mode, its norm statistics included."""
+        super().train(mode)
+        if self.freeze_backbone:
+            self.online.backbone.eval()
+        return self
+
+
+def detector_config(detector: dict | str) -> ConfigDict:
+    """A copy of a model config that is given as such, or by the config it stands in."""
+    model = read_config(detector).model if isinstance(detector, str) else detector
+    return ConfigDict(copy.deepcopy(dict(model)))
+
+
+def two_views(preprocessor: dict | None) -> dict:
+    """A preprocessor for both views from a detector's own."""
+    inner = preprocessor or {"type": "mmdet.DetDataPreprocessor"}
+    return {"type": "mmdet.MultiBranchDataPreprocessor", "data_preprocessor": inner}
+
+
+def number_instances(samples: list[Any]) -> None:
+    """Make ids unique over the batch, in place: image i's ids start at ``i * IMAGE_STRIDE``.
+
+    Raises:
+        ValueError: the samples were packed without ids.
+    """
+    for number, sample in enumerate(samples):
+        instances = sample.gt_instances
+        if "instance_ids" not in instances:
+            raise ValueError(
+                "gt_instances.instance_ids is missing. The training pipeline needs aligndet.NumberProposals "
+                "before MultiBranch, and aligndet.PackView instead of PackDetInputs in both branches."
+            )
+        instances.instance_ids = instances.instance_ids + number * IMAGE_STRIDE
+
+
+def _follow_if_not_loaded(module: nn.Module, incompatible: Any) -> None:
+    """After loading a checkpoint without a momentum network (an online one, say), copy online's."""
+    if any(key.startswith(("momentum.", "momentum_adapter.")) for key in incompatible.missing_keys):
+        module.follow(0.0)  # type: ignore[operator]

@@ -1,0 +1,66 @@
+"""From a config to a training run, with the meaning that mmdet's train tool gives its flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from torch import nn
+
+from .configs import read_config
+
+
+def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Read a config and merge options into it.
+
+    A pre-trainer's ``detector`` that names a config (``'mmdet::…'`` or a file) is replaced by that config's
+    model, so that the dumped config and the checkpoint are complete.
+
+    Args:
+        path: a file, or ``'mmdet::…'``.
+        options: dotted keys and values, as mmdet's ``--cfg-options``.
+
+    Raises:
+        FileNotFoundError: no such config.
+    """
+    config = read_config(path)
+    model = config.get("model") or {}
+    if isinstance(model.get("detector"), str):
+        model.detector = read_config(model.detector).model
+    config.merge_from_dict(options or {})
+    return config
+
+
+def train(
+    config: Config, amp: str | None = None, auto_scale_lr: bool = False, resume: str | None = None
+) -> nn.Module:
+    """Run a config.
+
+    Args:
+        config: complete, with ``work_dir``.
+        amp: None, ``float16`` (with dynamic loss scaling) or ``bfloat16``.
+        auto_scale_lr: scale the learning rate by ``auto_scale_lr.base_batch_size``.
+        resume: a checkpoint, ``auto`` for the latest in the work dir, or None.
+
+    Returns:
+        the trained model.
+
+    Raises:
+        ValueError: ``auto_scale_lr`` asked of a config that does not know its base batch size.
+    """
+    if amp:
+        config.optim_wrapper.type = "AmpOptimWrapper"
+        config.optim_wrapper.dtype = amp
+        if amp == "float16":
+            config.optim_wrapper.loss_scale = "dynamic"
+    if auto_scale_lr:
+        if "base_batch_size" not in config.get("auto_scale_lr", {}):
+            raise ValueError("--auto-scale-lr: the config has no auto_scale_lr.base_batch_size; add it.")
+        config.auto_scale_lr.enable = True
+    if resume:
+        config.resume = True
+        config.load_from = None if resume == "auto" else resume
+    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    return runner.train()
