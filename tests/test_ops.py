@@ -1,5 +1,5 @@
-"""Every stand-in operator through mmcv's functions: against a literal definition, a numeric gradient and, where
-they exist, mmcv's compiled operators."""
+"""Every stand-in operator through mmcv's functions: against a literal definition, a numeric gradient and,
+where they exist, mmcv's compiled operators."""
 
 import importlib
 import math

@@ -1,8 +1,8 @@
 """Build mmcv's compiled operators from its source distribution, against the torch that is installed.
 
 ``python -m aligndet.ops.compiled`` (``make setup OPS=compiled``). Needs a C++ compiler; about ten minutes on
-two cores. The build folder is kept, so an interrupted build continues where it was. pip's own cache is avoided:
-a plain install leaves an operator-less wheel of the same name there.
+two cores. The build folder is kept, so an interrupted build continues where it was. pip's cache is avoided: a
+plain install leaves an operator-less wheel of the same name there.
 """
 
 import importlib.metadata

@@ -1,6 +1,6 @@
 """Let every Python of an environment, also stock mmdet's own tools, use the operator stand-in.
 
-``python -m aligndet.ops.startup`` writes a one-line ``.pth`` file into the environment of this Python when its
+``python -m aligndet.ops.startup`` writes a one-line ``.pth`` file into this Python's environment when its
 mmcv has no compiled operators, and removes it when it has. Python runs that line at start; it imports
 :mod:`aligndet`, which takes a few milliseconds and installs the import hook.
 """
