@@ -1,0 +1,44 @@
+"""Small file helpers of this package: atomic writes and content hashes."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any, indent: int | None = None) -> None:
+    """Write ``value`` as JSON, atomically."""
+    write_text(path, json.dumps(value, indent=indent))
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file; ``what`` names its purpose in the errors.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not JSON.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{what}: there is no file {path}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{what}: {path} is not valid JSON ({error})") from error
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

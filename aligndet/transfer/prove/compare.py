@@ -1,0 +1,90 @@
+"""The comparison from question to answer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mmengine.config import Config
+
+from aligndet.transfer.prove.execute import Command, Outcome, execute, run_command
+from aligndet.transfer.prove.plan import Planner, Run, choose_lrs
+from aligndet.transfer.prove.report import write_report
+from aligndet.transfer.prove.results import Results, gather
+from aligndet.transfer.prove.runs import base_config
+from aligndet.transfer.prove.settings import Settings, Start
+from aligndet.transfer.prove.starts import fit_start
+from aligndet.transfer.prove.status import Status
+from aligndet.transfer.split import split_labels
+
+
+def compare(settings: Settings, status: Status, command: Command = run_command) -> tuple[Results, str]:
+    """Answer the question: search, train, score, compare, write the report into the work dir.
+
+    Args:
+        settings: the question.
+        status: where progress is told.
+        command: makes the process of a run; replaced in tests.
+
+    Returns:
+        The results and the report as Markdown.
+
+    Raises:
+        ValueError, FileNotFoundError: config, data or a checkpoint cannot answer the question.
+        RuntimeError: not one run gave a result.
+    """
+    base, classes = base_config(settings)
+    starts = tuple(_ready(start, base, settings, status) for start in settings.starts)
+    settings = replace(settings, starts=starts)
+    planner = Planner(settings, base, classes, _labels(settings))
+    searched = _carry_out(planner.search(), settings, status, command)
+    chosen = _chosen(searched, settings)
+    finals = _carry_out(planner.final(chosen), settings, status, command)
+    if all(outcome.error for outcome in [*searched, *finals]):
+        first = next(iter([*searched, *finals]))
+        raise RuntimeError(f"every run failed; the first, {first.run.title}: {first.error}")
+    results = gather(finals, searched, settings, conditions_of(settings, base, classes))
+    return results, write_report(results, settings.work_dir)
+
+
+def _ready(start: Start, base: Config, settings: Settings, status: Status) -> Start:
+    """A start whose checkpoint is checked against the detector and fits it."""
+    if start.checkpoint is None:
+        return start
+    path, report = fit_start(start.checkpoint, start.name, base.model, settings.work_dir / "starts")
+    status.write(f"start {start.name}: {report}")
+    return Start(start.name, path)
+
+
+def _labels(settings: Settings) -> dict[tuple[float, int], Any]:
+    """Draw the label fractions of every seed."""
+    folds = range(1, settings.seeds + 1)
+    out_dir = settings.work_dir / "labels"
+    fractions = split_labels(settings.train.annotations, out_dir, sorted(settings.iters), folds)
+    return {(fraction.percent, fraction.fold): fraction.labeled for fraction in fractions}
+
+
+def _carry_out(runs: Sequence[Run], settings: Settings, status: Status, command: Command) -> list[Outcome]:
+    return execute(runs, settings.jobs, settings.threads, status, settings.keep_checkpoints, command)
+
+
+def _chosen(searched: Sequence[Outcome], settings: Settings) -> dict[tuple[str, float], float]:
+    """Learning rates by (start, percentage): searched, or the only one there is."""
+    if len(settings.lrs) < 2:
+        arms = [(start.name, percent) for start in settings.starts for percent in settings.iters]
+        return dict.fromkeys(arms, settings.lrs[0])
+    return choose_lrs((o.run, o.metrics["tune"]["AP"]) for o in searched if not o.error)
+
+
+def conditions_of(settings: Settings, base: Config, classes: tuple[str, ...]) -> dict[str, Any]:
+    """What was equal for all starts, for the report."""
+    optimizer = base.optim_wrapper.optimizer.type
+    iters = ", ".join(f"{count} at {percent:g} %" for percent, count in sorted(settings.iters.items()))
+    return {
+        "config": str(settings.config),
+        "classes": ", ".join(classes[:10]) + (f", ... ({len(classes)})" if len(classes) > 10 else ""),
+        "training": f"{optimizer}, {iters} iterations of {settings.batch or base.train_dataloader.batch_size} "
+        f"images, {settings.schedule} schedule",
+        "learning rates tried": ", ".join(f"{lr:g}" for lr in settings.lrs),
+        "chosen on": f"{settings.tune.annotations.name}, {min(settings.search_seeds, settings.seeds)} seed(s)",
+        "reported on": settings.report.annotations.name,
+    }

@@ -1,0 +1,75 @@
+"""What paired runs allow one to say."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+HELPED, NO_EVIDENCE, HURT = "helped", "no evidence", "hurt"
+MIN_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (n - 1; 0 for one value) of ``n`` values."""
+
+    n: int
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean difference of pairs, start minus baseline, with its 95 % interval.
+
+    Attributes:
+        n: pairs. mean: mean difference.
+        low, high: Student's t interval with n - 1 degrees of freedom; infinite for fewer than two pairs.
+        verdict: ``helped`` / ``no evidence`` / ``hurt``: the interval is above, around or below 0; with fewer
+            than three pairs always ``no evidence``.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        if self.n < MIN_SEEDS:
+            return f"{NO_EVIDENCE} (too few seeds)"
+        if self.low > 0:
+            return HELPED
+        return HURT if self.high < 0 else NO_EVIDENCE
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and spread.
+
+    Raises:
+        ValueError: no values.
+    """
+    if not values:
+        raise ValueError("no values to summarise")
+    n = len(values)
+    mean = math.fsum(values) / n
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else 0.0
+    return Spread(n, mean, std)
+
+
+def paired_difference(
+    start: Sequence[float], baseline: Sequence[float], confidence: float = 0.95
+) -> PairedDifference:
+    """Compare two arms whose ``i``-th runs shared labels, data order and training seed.
+
+    Raises:
+        ValueError: different lengths or nothing to compare.
+    """
+    if len(start) != len(baseline):
+        raise ValueError(f"{len(start)} and {len(baseline)} runs cannot be paired")
+    found = spread([a - b for a, b in zip(start, baseline, strict=True)])
+    if found.n < 2:
+        return PairedDifference(found.n, found.mean, -math.inf, math.inf)
+    half = float(stats.t.ppf((1 + confidence) / 2, found.n - 1)) * found.std / math.sqrt(found.n)
+    return PairedDifference(found.n, found.mean, found.mean - half, found.mean + half)
