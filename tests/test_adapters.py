@@ -1,0 +1,202 @@
+"""Adapters: slots carry the ids that the detector's own matching gave, at the right places."""
+
+from typing import Any
+
+import pytest
+import torch
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules.assigners import AssignResult, HungarianAssigner
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import ConfigDict
+
+from aligndet.box_domain import BoxDomainPretrainer
+from aligndet.box_domain.adapters import adapter_for, classifier_names
+from aligndet.box_domain.adapters.pointer import BACKGROUND, Places, Pointer, sample_slots
+from aligndet.box_domain.pretrainer import number_instances
+from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE, Slots
+from tests.small import batch, detector, sample
+
+CLASSIFIER = {
+    "retinanet": "bbox_head.retina_cls",
+    "fcos": "bbox_head.conv_cls",
+    "faster_rcnn": "roi_head.bbox_head.fc_cls",
+    "mask_rcnn": "roi_head.bbox_head.fc_cls",
+    "detr": "bbox_head.fc_cls",
+}
+
+
+def run(name: str, view: str = "online", **options: Any) -> tuple[BoxDomainPretrainer, Slots, dict, list]:
+    torch.manual_seed(0)
+    model = BoxDomainPretrainer(detector(name), **options)
+    model.init_weights()
+    model.train()
+    data = model.data_preprocessor(batch(), True)
+    samples = data["data_samples"][view]
+    number_instances(samples)
+    slots, losses = model.online_adapter(model.online, data["inputs"][view], samples)
+    return model, slots, losses, samples
+
+
+@pytest.mark.parametrize("name", CLASSIFIER)
+def test_slots_of_every_detector(name: str) -> None:
+    _, slots, losses, samples = run(name)
+    known = torch.cat([s.gt_instances.instance_ids for s in samples])
+    positive = slots.ids[slots.ids != NO_INSTANCE]
+    assert slots.embeddings.shape[1] == 256
+    assert len(positive)
+    assert torch.isin(positive, known).all()
+    assert len(positive.unique() // IMAGE_STRIDE) >= 2, "both images have positives"
+    assert losses
+    assert all("acc" not in key for key in losses)
+    has_background = bool((slots.ids == NO_INSTANCE).any())
+    assert has_background == (name not in ("faster_rcnn", "mask_rcnn"))
+
+
+@pytest.mark.parametrize("name", CLASSIFIER)
+def test_the_classifier_is_found_by_its_shape(name: str) -> None:
+    config = detector(name)
+    adapter_for(config).prepare(config, 1)
+    assert classifier_names(config) == [CLASSIFIER[name]]
+
+
+def planted(name: str, boxes: torch.Tensor) -> tuple[BoxDomainPretrainer, Places]:
+    """Run a detector whose images both hold ``boxes``; what its recorder received."""
+    torch.manual_seed(0)
+    model = BoxDomainPretrainer(detector(name))
+    model.init_weights()
+    kept: list[Places] = []
+    adapter = model.online_adapter
+    drain = adapter.recorder.drain  # type: ignore[union-attr]
+    adapter.recorder.drain = lambda: kept.append(drain()) or kept[-1]  # type: ignore
+    samples = [sample(boxes.clone(), 128) for _ in range(2)]
+    number_instances(samples)
+    adapter(model.online, torch.randn(2, 3, 128, 128), samples)
+    return model, kept[0]
+
+
+def place(level: int, image: int, row: int, col: int, prior: int, priors: int) -> int:
+    """Number of a prior, levels of stride 8, 16, ... at 128 px, as Pointer counts."""
+    first = sum(2 * (128 >> (3 + lower)) ** 2 * priors for lower in range(level))
+    side = 128 >> (3 + level)
+    return first + ((image * side + row) * side + col) * priors + prior
+
+
+RETINA_ANCHORS = [(0, 5, 7, 2), (1, 2, 3, 4), (0, 12, 3, 8)]  # level, row, column, prior
+
+
+def check_retinanet() -> None:
+    generator = BoxDomainPretrainer(detector("retinanet")).online.bbox_head.prior_generator
+    levels = generator.grid_priors([(128 >> s, 128 >> s) for s in range(3, 8)], device="cpu")
+    boxes = []
+    for level, row, col, prior in RETINA_ANCHORS:
+        boxes.append(levels[level][(row * (128 >> (3 + level)) + col) * 9 + prior])
+    _, places = planted("retinanet", torch.stack(boxes))
+    found = dict(zip(places.index.tolist(), places.ids.tolist(), strict=True))
+    for image in range(2):
+        for number, (level, row, col, prior) in enumerate(RETINA_ANCHORS):
+            assert found[place(level, image, row, col, prior, 9)] == image * IMAGE_STRIDE + number
+        assert found[place(0, image, 0, 15, 0, 9)] == BACKGROUND
+
+
+def test_retinanet_anchors_keep_their_ids() -> None:
+    check_retinanet()
+
+
+def test_bug_b1_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back: labels in one order and embeddings in another, wrong as soon as a batch has two images."""
+    right = Pointer.forward
+    monkeypatch.setattr(Pointer, "forward", lambda self, x: right(self, x).flip(0))
+    with pytest.raises((AssertionError, KeyError)):
+        check_retinanet()
+
+
+def test_fcos_points_keep_their_ids() -> None:
+    boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0], [60.0, 50.0, 110.0, 90.0]])
+    _, places = planted("fcos", boxes)
+    found = dict(zip(places.index.tolist(), places.ids.tolist(), strict=True))
+    for image in range(2):  # points of stride 8 lie at 8 * cell + 4
+        assert found[place(0, image, 2, 2, 0, 1)] == image * IMAGE_STRIDE
+        assert found[place(0, image, 8, 10, 0, 1)] == image * IMAGE_STRIDE + 1
+        assert found[place(0, image, 15, 15, 0, 1)] == BACKGROUND
+
+
+def test_rois_keep_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    rois: list[torch.Tensor] = []
+    forward = SingleRoIExtractor.forward
+
+    def spy(self: SingleRoIExtractor, feats: Any, found: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        rois.append(found)
+        return forward(self, feats, found, **kwargs)
+
+    monkeypatch.setattr(SingleRoIExtractor, "forward", spy)
+    boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0], [60.0, 50.0, 110.0, 90.0]])
+    _, places = planted("faster_rcnn", boxes)
+    mine = rois[0][places.index]
+    assert (mine[:, 0].long() == places.ids // IMAGE_STRIDE).all()
+    overlap = bbox_overlaps(mine[:, 1:], boxes[places.ids % IMAGE_STRIDE], is_aligned=True)
+    assert len(places.ids) >= 4
+    assert overlap.min() >= 0.5
+
+
+def test_queries_keep_the_ids_of_the_matching(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen_labels: list[torch.Tensor] = []
+
+    def diagonal(self: Any, pred_instances: Any, gt_instances: Any, img_meta: Any = None) -> AssignResult:
+        """Query q takes proposal q."""
+        seen_labels.append(gt_instances.labels)
+        count, total = len(gt_instances), len(pred_instances)
+        gt_inds = torch.zeros(total, dtype=torch.long)
+        gt_inds[:count] = torch.arange(1, count + 1)
+        return AssignResult(count, gt_inds, None, labels=torch.zeros(total).long())
+
+    monkeypatch.setattr(HungarianAssigner, "assign", diagonal)
+    model, slots, _, samples = run("detr")
+    ids = slots.ids.view(2, 2, 100)  # decoder layers, images, queries
+    for image in range(2):
+        assert ids[:, image, :6].tolist() == [[image * IMAGE_STRIDE + q for q in range(6)]] * 2
+        assert (ids[:, image, 6:] == NO_INSTANCE).all()
+    hidden_size = model.online_adapter.projector.hidden.in_features  # type: ignore[union-attr]
+    assert (len(slots), hidden_size) == (2 * 2 * 100, 256)
+    assert torch.cat(seen_labels).max() < model.online.bbox_head.num_classes, "costs see classes, not ids (B5)"
+
+
+def test_more_clusters_than_declared_is_named() -> None:
+    model = BoxDomainPretrainer(detector("detr"), num_clusters=2)
+    data = model.data_preprocessor(batch(), True)
+    for samples in data["data_samples"].values():
+        samples[0].gt_instances.labels += 5
+    with pytest.raises(ValueError, match=r"num_clusters is 2"):
+        model(**data)
+
+
+def test_an_unknown_head_is_named_with_the_page_that_helps() -> None:
+    config = ConfigDict(type="SOLO", bbox_head=None, mask_head={"type": "SOLOHead"})
+    with pytest.raises(ValueError, match="neither roi_head nor bbox_head"):
+        BoxDomainPretrainer(config)
+    config = ConfigDict(type="RetinaNet", bbox_head={"type": "YOLOV3Head"})
+    with pytest.raises(ValueError, match=r"YOLOV3Head.*adapters\.md"):
+        BoxDomainPretrainer(config)
+
+
+def test_sampling_prefers_positives_and_keeps_groups_apart() -> None:
+    ids = torch.tensor([-1] * 20 + [3] * 4 + [-1] * 20 + [5] * 30)
+    group = torch.tensor([0] * 24 + [1] * 50)
+    chosen = sample_slots(ids, group, 10)
+    kept = {g: ids[chosen[group[chosen] == g]].tolist() for g in (0, 1)}
+    assert sorted(kept[0]) == [-1] * 6 + [3] * 4
+    assert kept[1] == [5] * 10
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_gathered_features_equal_the_dense_projector(kernel: int) -> None:
+    """Reading at places and applying linear layers is the convolution, evaluated where it is needed."""
+    torch.manual_seed(0)
+    maps = [torch.randn(2, 6, 8, 8), torch.randn(2, 6, 4, 4)]
+    conv = torch.nn.Conv2d(6, 5, kernel, padding=kernel // 2)
+    pointer = Pointer(priors=1, kernel=kernel)
+    places = torch.cat([pointer(m).permute(0, 2, 3, 1).flatten() for m in maps]).long()
+    dense = torch.cat([conv(m).permute(0, 2, 3, 1).reshape(-1, 5) for m in maps])
+    chosen = torch.randperm(len(places))[:40]
+    features, _ = pointer.gather(places[chosen])
+    weight = conv.weight.permute(0, 2, 3, 1).reshape(5, -1)
+    torch.testing.assert_close(features @ weight.t() + conv.bias, dense[chosen])

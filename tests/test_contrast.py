@@ -1,0 +1,129 @@
+"""The contrastive loss against a literal reading of its formula."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from aligndet.box_domain.contrast import box_contrast
+from aligndet.box_domain.slots import NO_INSTANCE, Slots
+
+
+def formula(online: Slots, momentum: Slots, temperature: float, missing_key: str = "skip") -> Tensor:
+    """Eqs. 3 and 4, one pair at a time."""
+    queries = F.normalize(online.embeddings, dim=1)
+    keys = F.normalize(momentum.embeddings, dim=1).detach()
+    per_id = []
+    for one in sorted(set(online.ids.tolist()) - {NO_INSTANCE}):
+        mine, theirs = queries[online.ids == one], keys[momentum.ids == one]
+        if not len(theirs) and missing_key == "skip":
+            continue
+        theirs = theirs if len(theirs) else mine
+        negatives = torch.cat([queries[online.ids != one].detach(), keys[momentum.ids != one]])
+        rows = []
+        for q in mine:
+            for k in theirs:
+                logits = torch.cat([(q @ k)[None], negatives @ q]) / temperature
+                rows.append(-F.log_softmax(logits, 0)[0])
+        per_id.append(torch.stack(rows).mean())
+    return torch.stack(per_id).mean() if per_id else online.embeddings.sum() * 0
+
+
+def random_slots(seed: int, n: int = 40, width: int = 16, ids: int = 8) -> Slots:
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randn(n, width, generator=generator, requires_grad=True)
+    return Slots(embeddings, torch.randint(-1, ids, (n,), generator=generator))
+
+
+@pytest.mark.parametrize("missing_key", ["skip", "self"])
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_the_formula_in_value_and_gradient(seed: int, missing_key: str) -> None:
+    online, momentum = random_slots(seed, ids=9), random_slots(seed + 100, n=30, ids=5)
+    want = formula(online, momentum, 0.2, missing_key)
+    got = box_contrast(online, momentum, 0.2, missing_key)  # type: ignore[arg-type]
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
+    (grad_want,) = torch.autograd.grad(want, online.embeddings)
+    (grad_got,) = torch.autograd.grad(got, online.embeddings)
+    torch.testing.assert_close(grad_got, grad_want, rtol=1e-4, atol=1e-7)
+
+
+def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    online, momentum = random_slots(0), random_slots(1)
+    whole = box_contrast(online, momentum)
+    (grad_whole,) = torch.autograd.grad(whole, online.embeddings)
+    monkeypatch.setattr("aligndet.box_domain.contrast.BLOCK", 200)  # two queries per block
+    blocked = box_contrast(online, momentum)
+    (grad_blocked,) = torch.autograd.grad(blocked, online.embeddings)
+    torch.testing.assert_close(blocked, whole)
+    torch.testing.assert_close(grad_blocked, grad_whole)
+
+
+def test_momentum_gets_no_gradient() -> None:
+    online, momentum = random_slots(0), random_slots(1)
+    box_contrast(online, momentum).backward()
+    assert online.embeddings.grad is not None
+    assert momentum.embeddings.grad is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "keys"),
+    [([-1, -1], [0, 1]), ([0, 1], [-1, -1]), ([0, 1], [2, 3]), ([], [0])],
+    ids=["no query", "no key", "no common id", "no slot"],
+)
+def test_no_positive_gives_zero_with_a_graph(ids: list[int], keys: list[int]) -> None:
+    embeddings = torch.randn(len(ids), 4, requires_grad=True)
+    online = Slots(embeddings, torch.tensor(ids, dtype=torch.long))
+    loss = box_contrast(online, Slots(torch.randn(len(keys), 4), torch.tensor(keys)))
+    assert loss.item() == 0
+    loss.backward()
+    assert embeddings.grad is not None
+    assert not embeddings.grad.any()
+
+
+def test_an_id_missing_in_the_other_view_contributes_nothing() -> None:
+    online, momentum = random_slots(0, ids=4), random_slots(1, ids=4)
+    momentum.ids[momentum.ids == 2] = NO_INSTANCE
+    without = box_contrast(online, momentum)
+    assert without.item() == pytest.approx(formula(online, momentum, 0.5).item(), rel=1e-5)
+    assert without.item() != pytest.approx(box_contrast(online, momentum, missing_key="self").item())
+
+
+def test_alone_in_the_batch_there_is_nothing_to_push_from() -> None:
+    one = torch.zeros(3, dtype=torch.long)
+    embeddings = torch.randn(3, 8, requires_grad=True)
+    loss = box_contrast(Slots(embeddings, one), Slots(torch.randn(3, 8), one))
+    loss.backward()
+    assert loss.item() == 0
+    assert embeddings.grad is not None
+    assert torch.isfinite(embeddings.grad).all()
+
+
+def test_half_precision_is_computed_in_float32() -> None:
+    online, momentum = random_slots(0), random_slots(1)
+    exact = box_contrast(online, momentum)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = box_contrast(online, momentum)
+    assert loss.dtype == torch.float32
+    assert loss.item() == exact.item()
+
+
+def test_agreement_lowers_the_loss() -> None:
+    ids = torch.arange(6)
+    embeddings = torch.randn(6, 32)
+    agreed = box_contrast(Slots(embeddings, ids), Slots(embeddings, ids))
+    shuffled = box_contrast(Slots(embeddings, ids), Slots(embeddings, ids.roll(1)))
+    assert agreed < shuffled
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a, b: box_contrast(a, b, temperature=0), "temperature"),
+        (lambda a, b: box_contrast(a, b, missing_key="drop"), "missing_key"),
+        (lambda a, b: box_contrast(a, Slots(torch.randn(2, 3), torch.arange(2))), "width"),
+        (lambda a, b: Slots(torch.randn(2, 3), torch.arange(3)), "embeddings"),
+    ],
+)
+def test_bad_input_is_named(call, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        call(random_slots(0), random_slots(1))
