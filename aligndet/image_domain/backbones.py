@@ -10,6 +10,9 @@ from mmengine.hub import get_config
 from mmengine.registry import MODELS
 from torch import nn
 
+from .convert import convert
+from .sources import load_source
+
 
 def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """A config file, or an installed package's config as ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
@@ -68,3 +71,23 @@ def starts_pretrained(cfg: Mapping) -> bool:
     inits = part.get("init_cfg") or []
     inits = [inits] if isinstance(inits, Mapping) else inits
     return bool(part.get("pretrained")) or any(init.get("type") == "Pretrained" for init in inits)
+
+
+def trained_backbone(cfg: Mapping, weights: str | None = None) -> nn.Module:
+    """A backbone with trained weights: those given (``sources.load_source``), or those the config asks for.
+
+    Raises:
+        NoMatchError: the weights do not fit the backbone.
+        ValueError: neither weights nor anything in the config: the backbone would be random.
+    """
+    if weights is None:
+        if not starts_pretrained(cfg):
+            raise ValueError(
+                "the config gives its backbone no weights, and random features are of no use: pass --checkpoint "
+                "or set init_cfg=dict(type='Pretrained', checkpoint=...)"
+            )
+        return build_backbone(cfg, initialise=True)
+    backbone = build_backbone(cfg)
+    conversion = convert(load_source(weights), backbone)
+    backbone.load_state_dict(conversion.state, strict=False)
+    return backbone
