@@ -34,6 +34,10 @@ def test_folder_is_searched_recursively_in_sorted_order(tmp_path: Path) -> None:
     entries, root = list_images(tmp_path)
     assert [(e.id, e.file_name) for e in entries] == [(1, "a/b/c.bmp"), (2, "a/z.PNG"), (3, "b.jpg")]
     assert root == tmp_path
+    entries, root = list_images(tmp_path / "a", tmp_path)
+    assert ([e.file_name for e in entries], root) == (["a/b/c.bmp", "a/z.PNG"], tmp_path)
+    with pytest.raises(ValueError, match="expected a folder that contains"):
+        list_images(tmp_path, tmp_path / "a")
 
 
 @pytest.mark.parametrize(

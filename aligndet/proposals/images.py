@@ -29,7 +29,7 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[list[Imag
 
     Args:
         source: folder or COCO json.
-        image_root: folder that the json's file names are relative to; default: the first of the usual
+        image_root: folder that file names are relative to; default: the folder itself; for a json the first of the usual
             places beside the json (`../images`, `../<split>`, `images`, `.`, `..`) that holds them.
 
     Raises:
@@ -38,7 +38,10 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[list[Imag
     """
     if source.is_dir():
         root = image_root or source
-        found = sorted(p.relative_to(root).as_posix() for p in source.rglob("*") if _is_image(p))
+        if not source.absolute().is_relative_to(root.absolute()):
+            raise ValueError(f"image root {root}: expected a folder that contains {source}")
+        files = (path.absolute() for path in source.rglob("*") if _is_image(path))
+        found = sorted(path.relative_to(root.absolute()).as_posix() for path in files)
         entries = [ImageEntry(number, name) for number, name in enumerate(found, start=1)]
     elif source.is_file():
         entries = _read_coco(source)

@@ -5,6 +5,8 @@ Its defaults here are those of SoCo, whose proposals AlignDet's were made with. 
 
 from __future__ import annotations
 
+import warnings
+
 import cv2
 import numpy as np
 
@@ -34,7 +36,9 @@ def selectivesearch_backend(scale: float = 300.0, sigma: float = 0.9, min_size: 
 
     def search(image: np.ndarray) -> tuple[np.ndarray, None]:
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        _, regions = selective_search(rgb, scale=scale, sigma=sigma, min_size=min_size)
+        with warnings.catch_warnings():  # it feeds floats to scikit-image's local binary patterns
+            warnings.simplefilter("ignore", UserWarning)
+            _, regions = selective_search(rgb, scale=scale, sigma=sigma, min_size=min_size)
         rects = np.asarray([region["rect"] for region in regions], dtype=np.float32).reshape(-1, 4)
         # a rect is x, y and the distance to its last pixel, so the box's far edge lies one further
         boxes = np.concatenate([rects[:, :2], rects[:, :2] + rects[:, 2:] + 1], axis=1)
