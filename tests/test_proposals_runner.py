@@ -134,6 +134,13 @@ def test_bad_images_are_skipped_counted_and_listed(tmp_path: Path) -> None:
     assert "torn.png: OpenCV cannot decode it" in str(report)
 
 
+def test_no_usable_image_at_all_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "set.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "a.png"}]}))
+    with pytest.raises(ValueError, match="none of the 1 images in .* No such file"):
+        run(tmp_path / "set.json", tmp_path / "out.json", fake(), image_root=tmp_path)
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_an_image_that_kills_its_process_is_skipped(tmp_path: Path) -> None:
     source = write_images(tmp_path / "in", 4)
     deadly = np.full((80, 90, 3), 2, np.uint8)

@@ -29,8 +29,8 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[list[Imag
 
     Args:
         source: folder or COCO json.
-        image_root: folder that file names are relative to; default: the folder itself; for a json the first of the usual
-            places beside the json (`../images`, `../<split>`, `images`, `.`, `..`) that holds them.
+        image_root: folder that file names are relative to; default: the folder itself, or for a json the
+            first of the usual places beside it (`../images`, `../<split>`, `images`, `.`, `..`) with images.
 
     Raises:
         FileNotFoundError: `source` does not exist or its image folder is not found.

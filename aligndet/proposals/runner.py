@@ -101,8 +101,8 @@ def make_proposals(
         progress: show a bar with rate and time left.
 
     Raises:
-        FileNotFoundError, ValueError, KeyError, TypeError, ImportError: wrong input or options; before any
-            work is done. Images that cannot be read or searched raise nothing: they are skipped and listed.
+        FileNotFoundError, ValueError, KeyError, TypeError, ImportError: wrong input or options, before any
+            work is done; ValueError also when not one image can be used. Single images that cannot be read or searched raise nothing: they are skipped and listed.
     """
     options = options or ProposalOptions()
     make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
@@ -112,6 +112,10 @@ def make_proposals(
     parts = [parts_folder / f"{_fingerprint(part, root, options)}.json" for part in chunks]
     _search_missing(chunks, parts, root, options, workers, progress)
     found = [ImageProposals(**row) for part in parts for row in json.loads(part.read_text(encoding="utf-8"))]
+    if all(row.skipped for row in found):
+        raise ValueError(
+            f"none of the {len(found)} images in {root} can be used; the first: {found[0].skipped}"
+        )
     info = {"description": "AlignDet proposals", **options.describe()}
     content = assemble(entries, found, info)
     write_json(out, content)
