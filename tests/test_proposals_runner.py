@@ -136,7 +136,7 @@ def test_bad_images_are_skipped_counted_and_listed(tmp_path: Path) -> None:
 
 def test_no_usable_image_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "set.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "a.png"}]}))
-    with pytest.raises(ValueError, match="none of the 1 images in .* No such file"):
+    with pytest.raises(ValueError, match=r"none of the 1 images in .* No such file"):
         run(tmp_path / "set.json", tmp_path / "out.json", fake(), image_root=tmp_path)
     assert not (tmp_path / "out.json").exists()
 

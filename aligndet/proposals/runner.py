@@ -102,7 +102,8 @@ def make_proposals(
 
     Raises:
         FileNotFoundError, ValueError, KeyError, TypeError, ImportError: wrong input or options, before any
-            work is done; ValueError also when not one image can be used. Single images that cannot be read or searched raise nothing: they are skipped and listed.
+            work is done; ValueError also when not one image can be used. Single images that cannot be read
+            or searched raise nothing: they are skipped and listed.
     """
     options = options or ProposalOptions()
     make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
