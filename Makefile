@@ -20,6 +20,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ops ## make .venv with everything in it; OPS=compiled also builds mmcv's compiled operators
+	@echo "$(VENV) is set up"
 
 $(STAMP):
 	@test -x $(PY) || for python in $(PYTHON) python3 python3.12 python3.11 python3.10 python3.13; do \
@@ -27,7 +28,7 @@ $(STAMP):
 	  echo "making $(VENV) with $$python"; $$python -m venv $(VENV); break; done
 	@test -x $(PY) || { echo "Python 3.10 or newer is needed: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PY) -m pip install -q --upgrade "pip>=24"
-	$(PY) -m pip install $(PIP_ARGS) -r requirements.txt
+	$(PY) -m pip install --no-compile $(PIP_ARGS) -r requirements.txt
 	$(PY) -m pip install -q --no-deps --no-build-isolation -e .
 	$(PY) -m aligndet.ops.startup
 	$(PY) -c 'import aligndet, mmcv.ops, mmdet.models'
@@ -40,6 +41,8 @@ ifeq ($(OPS),compiled)
 	$(PY) -m aligndet.ops.startup
 else ifneq ($(OPS),)
 	$(error OPS=$(OPS) is unknown: leave it out for the stand-in, or give OPS=compiled)
+else
+	@:
 endif
 
 demo: setup ## the whole road on generated images; IMAGES=folder takes your own

@@ -87,6 +87,12 @@ def carafe_case() -> Case:
     return lambda x, m: mmcv.ops.carafe(x, m, 3, 2, 2), [rand(1, 4, 3, 4), rand(1, 18, 6, 8)]
 
 
+def on_the_kink_case() -> Case:
+    """Zero offsets: border samples lie exactly one pixel outside, where the value has a kink."""
+    function, inputs = modulated_case()
+    return function, [inputs[0], torch.zeros_like(inputs[1]), *inputs[2:]]
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "roi_align": roi_align_case,
     "roi_align_adaptive": lambda: roi_align_case(0),
@@ -142,6 +148,16 @@ def test_modulated_deform_conv_is_its_definition(extra: int) -> None:
         y, z = h - 1 + i + float(flow[2 * k, h, w]), w - 1 + j + float(flow[2 * k + 1, h, w])
         wanted = wanted + sum(weight[o, c, i, j] * bilinear(x[b, c], y, z) * gate[k, h, w] for c in range(4))
     assert torch.isclose(got[b, o, h, w], wanted)
+
+
+def test_slope_one_pixel_outside_is_zero() -> None:
+    function, inputs = on_the_kink_case()
+    offset = inputs[1].requires_grad_()
+    grad = torch.autograd.grad(function(*inputs).sum(), offset)[0].view(2, 3, 3, 2, 4, 5)
+    assert (grad[:, 0, 1, 0, 0] == 0).all()  # upper kernel row in the first output row: y = -1
+    assert (grad[:, 1, 0, 1, :, 0] == 0).all()  # left kernel column in the first output column: x = -1
+    assert (grad[:, 0, 1, 0, 1] != 0).all()
+    assert (grad[:, 1, 0, 1, :, 1] != 0).all()
 
 
 def test_deform_conv_without_offsets_is_a_convolution() -> None:
@@ -255,13 +271,13 @@ def compiled() -> ModuleType:
     return importlib.import_module(EXTENSION)
 
 
-@pytest.mark.parametrize("name", sorted(set(CASES) - NO_CPU_KERNEL))
+@pytest.mark.parametrize("name", sorted({*CASES, "on_the_kink"} - NO_CPU_KERNEL))
 def test_equal_to_compiled(name: str, stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
     for extension in (stand_in, compiled()):
         use(extension, monkeypatch)
         torch.manual_seed(0)
-        function, inputs = CASES[name]()
+        function, inputs = (CASES | {"on_the_kink": on_the_kink_case})[name]()
         leaves = [tensor.float().requires_grad_() for tensor in inputs]
         value = function(*leaves)
         grads = torch.autograd.grad((value * value.detach().cos()).sum(), leaves)

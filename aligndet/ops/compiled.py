@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -80,11 +81,15 @@ def build_wheel(source: Path, cache: Path) -> Path:
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     command = [sys.executable, "-m", "pip", "wheel", *BUILD, "-w", str(cache), str(source)]
     with log.open("w", encoding="utf-8") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
+        # an own process group, so that an interruption also ends the compilers that pip has started
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
         try:
             _watch(process, source)
-        finally:
-            process.terminate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
     if process.wait() != 0:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
         raise SystemExit(f"{tail}\ncompiling mmcv's operators failed; the whole log: {log}")

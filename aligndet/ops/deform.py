@@ -201,7 +201,32 @@ def _backward(
     used_mask = _no_mask(x) if mask is None else _window(full(mask), grad.shape, "mask")
     bias = x.new_zeros(len(w))
     kernel = torch.ops.torchvision._deform_conv2d_backward
-    return kernel(grad, x, w, offset, used_mask, bias, *geometry, mask is not None)
+    grads = kernel(grad, x, w, offset, used_mask, bias, *geometry, mask is not None)
+    return (*grads[:2], grads[2].masked_fill(_on_edge(offset, w.shape, geometry), 0), grads[3])
+
+
+def _on_edge(offset: Tensor, weight_shape: torch.Size, geometry: Geometry) -> Tensor:
+    """Offsets (bool, same shape) that put a sample exactly one pixel before the first row or column.
+
+    There the value has a kink, and with offsets that start at zero many samples lie on it. torchvision gives
+    such an offset the slope inside the image, mmcv the slope outside, which is zero.
+    """
+    stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, _, groups = geometry
+    kernel_h, kernel_w = weight_shape[2:]
+    height, width = offset.shape[2:]
+    flow = offset.reshape(len(offset), groups, kernel_h, kernel_w, 2, height, width)
+    y, x = (
+        torch.arange(kernel, device=offset.device)[:, None] * dilation
+        - pad
+        + torch.arange(size, device=offset.device) * stride
+        for kernel, size, stride, pad, dilation in (
+            (kernel_h, height, stride_h, pad_h, dilation_h),
+            (kernel_w, width, stride_w, pad_w, dilation_w),
+        )
+    )  # without offset: (kernel_h, H') and (kernel_w, W')
+    above = flow[..., 0, :, :] + y[:, None, :, None] == -1
+    left = flow[..., 1, :, :] + x[:, None, :] == -1
+    return torch.stack([above, left], dim=4).view(offset.shape)
 
 
 def _no_mask(like: Tensor) -> Tensor:
