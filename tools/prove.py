@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     add(
         "--search-on",
         default="half",
-        help="where learning rates are chosen: 'half' of --val, with AP reported on the other half (default); "
+        help="where learning rates are chosen: 'half' of --val, AP is reported on the other (default); "
         "'val', the same images AP is reported on; or another COCO json over --val-images",
     )
     add("--percent", type=float, nargs="+", default=[1, 10, 100], help="label fractions, in percent")

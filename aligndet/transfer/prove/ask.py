@@ -12,7 +12,7 @@ _GRID = (2.0, 1.0, 0.5, 0.25)
 
 
 def default_lrs(config: Config, batch: int | None) -> tuple[float, ...]:
-    """Twice, once, half and a quarter of the config's rate, scaled to the batch as ``--auto-scale-lr`` does."""
+    """2, 1, 1/2 and 1/4 of the config's rate, scaled to the batch as ``--auto-scale-lr`` does."""
     rate = float(config.optim_wrapper.optimizer.lr)
     base = config.get("auto_scale_lr", {}).get("base_batch_size")
     if base:

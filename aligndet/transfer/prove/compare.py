@@ -78,13 +78,14 @@ def _chosen(searched: Sequence[Outcome], settings: Settings) -> dict[tuple[str, 
 def conditions_of(settings: Settings, base: Config, classes: tuple[str, ...]) -> dict[str, Any]:
     """What was equal for all starts, for the report."""
     optimizer = base.optim_wrapper.optimizer.type
+    batch = settings.batch or base.train_dataloader.batch_size
+    search_seeds = min(settings.search_seeds, settings.seeds)
     iters = ", ".join(f"{count} at {percent:g} %" for percent, count in sorted(settings.iters.items()))
     return {
         "config": str(settings.config),
         "classes": ", ".join(classes[:10]) + (f", ... ({len(classes)})" if len(classes) > 10 else ""),
-        "training": f"{optimizer}, {iters} iterations of {settings.batch or base.train_dataloader.batch_size} "
-        f"images, {settings.schedule} schedule",
+        "training": f"{optimizer}, {iters} iterations of {batch} images, {settings.schedule} schedule",
         "learning rates tried": ", ".join(f"{lr:g}" for lr in settings.lrs),
-        "chosen on": f"{settings.tune.annotations.name}, {min(settings.search_seeds, settings.seeds)} seed(s)",
+        "chosen on": f"{settings.tune.annotations.name}, {search_seeds} seed(s)",
         "reported on": settings.report.annotations.name,
     }

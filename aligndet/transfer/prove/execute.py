@@ -1,4 +1,4 @@
-"""Carry out runs in processes, several at a time; finished ones are reused, failed ones do not stop others."""
+"""Carry out runs in processes, several at a time; finished ones are reused, failed ones stop no others."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which runs answer the question: first the learning-rate search, then the remaining seeds at the rate chosen.
+"""Which runs answer the question: first the learning-rate search, then all seeds at the rate chosen.
 
 A run's folder is named by a hash of everything that decides its outcome, with files taken by content, so
 that the same question asked again finds its answer, and a changed one does not find a stale answer.
@@ -106,7 +106,7 @@ class Planner:
         return Run(start.name, percent, seed, lr, iters, folder, evaluates, config)
 
     def search(self) -> list[Run]:
-        """Every rate of the grid for every start and fraction, on the search seeds; none for a grid of one."""
+        """Every rate of the grid for every start and fraction, on the search seeds; none for one rate."""
         ask = self.settings
         if len(ask.lrs) < 2:
             return []
@@ -120,7 +120,7 @@ class Planner:
         ]
 
     def final(self, chosen: dict[tuple[str, float], float]) -> list[Run]:
-        """All seeds of every start and fraction at its chosen rate, seed by seed so that pairs end together."""
+        """All seeds of every start and fraction at its chosen rate; pairs of a seed end together."""
         ask = self.settings
         return [
             self.run(start, percent, seed, chosen[start.name, percent], {"report": ask.report})
@@ -147,7 +147,7 @@ def choose_lrs(scored: Iterable[tuple[Run, float]]) -> dict[tuple[str, float], f
 
 
 def at_edge(lr: float, lrs: Sequence[float]) -> bool:
-    """True where the chosen rate is the lowest or highest of a grid of two or more: the best may lie outside."""
+    """True where the chosen rate is the lowest or highest of several: the best may lie outside."""
     return len(lrs) > 1 and lr in (min(lrs), max(lrs))
 
 

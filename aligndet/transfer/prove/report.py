@@ -47,9 +47,9 @@ def to_markdown(results: Results) -> str:
     ]
     parts = ["# Did it help?", markdown_table(header, [_row(arm) for arm in results.arms])]
     parts.append(
-        "AP and AP50 are COCO box AP in points (0..100), mean over seeds. Runs of equal seed share labels, data "
-        "order and training seed; the interval is the paired t interval over seeds. *helped* and *hurt* mean that "
-        "it excludes 0; under three seeds nothing is concluded."
+        "AP and AP50 are COCO box AP in points (0..100), mean over seeds. Runs of equal seed share labels, "
+        "data order and training seed; the interval is the paired t interval over seeds. *helped* and *hurt* "
+        "mean that it excludes 0; under three seeds nothing is concluded."
     )
     if results.conditions:
         parts.append("\n".join(f"- {key}: {value}" for key, value in results.conditions.items()))

@@ -103,17 +103,13 @@ def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
     for arm in arms:
         where = f"{arm.start} at {arm.percent:g} %"
         if arm.edge:
-            notes.append(
-                f"{where}: the best learning rate, {arm.lr:g}, is at the edge of the grid; widen --lr."
-            )
+            notes.append(f"{where}: the chosen rate {arm.lr:g} is at the edge of the grid; widen --lr.")
         if arm.diverged:
             notes.append(f"{where}: diverged with seeds {list(arm.diverged)}; counted as AP 0.")
         if arm.failed:
             notes.append(f"{where}: no result for seeds {list(arm.failed)}; see their log.txt.")
     if len(settings.lrs) > 1 and settings.tune.annotations == settings.report.annotations:
-        notes.append(
-            "Learning rates were chosen on the same images that AP is reported on, for all starts alike."
-        )
+        notes.append("Rates were chosen on the images that AP is reported on, for all starts alike.")
     return notes
 
 

@@ -46,13 +46,13 @@ def train_and_score(folder: Path) -> dict[str, Any]:
         The content of ``result.json``: ``metrics[set] = {"AP": .., "AP50": ..}`` in 0..1, seconds, and
         ``diverged``: the weights became NaN or infinite, for which AP is 0.
     """
-    from aligndet.transfer.prove.watch import Diverged
+    from aligndet.transfer.prove.watch import DivergedError
 
     runner, eval_loaders = build_runner(folder)
     begin = time.perf_counter()
     try:
         runner.train()
-    except Diverged as error:
+    except DivergedError as error:
         print(f"diverged: {error}", flush=True)
         metrics = {name: {"AP": 0.0, "AP50": 0.0} for name in eval_loaders}
         return {"metrics": metrics, "diverged": True, "train_seconds": time.perf_counter() - begin}

@@ -71,8 +71,8 @@ def point_dataset(dataloader: Any, data: EvalSet, classes: tuple[str, ...]) -> N
     leaf.update(
         type="mmdet.CocoDataset",
         ann_file=str(data.annotations.resolve()),
-        data_prefix=dict(img=str(data.images.resolve())),
-        metainfo=dict(classes=classes),
+        data_prefix={"img": str(data.images.resolve())},
+        metainfo={"classes": classes},
     )
 
 
@@ -99,18 +99,30 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
 def schedulers(iters: int, schedule: str) -> list[dict[str, Any]]:
     """Warm-up over the first tenth (at most 500 iterations), then ``step`` or ``cosine``."""
     warm = max(1, min(500, iters // 10))
-    warm_up = dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=warm)
+    warm_up = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
     if schedule == "cosine":
         return [
             warm_up,
-            dict(
-                type="CosineAnnealingLR", by_epoch=False, begin=warm, end=iters, T_max=iters - warm, eta_min=0
-            ),
+            {
+                "type": "CosineAnnealingLR",
+                "by_epoch": False,
+                "begin": warm,
+                "end": iters,
+                "T_max": iters - warm,
+                "eta_min": 0,
+            },
         ]
     steps = [iters * 2 // 3, iters * 8 // 9]
     return [
         warm_up,
-        dict(type="MultiStepLR", by_epoch=False, begin=0, end=iters, milestones=steps, gamma=0.1),
+        {
+            "type": "MultiStepLR",
+            "by_epoch": False,
+            "begin": 0,
+            "end": iters,
+            "milestones": steps,
+            "gamma": 0.1,
+        },
     ]
 
 
@@ -146,17 +158,17 @@ def run_config(
     point_dataset(loader, EvalSet(train, settings.train.images), classes)
     loader.batch_size = settings.batch or loader.batch_size
     loader.update(num_workers=settings.workers, persistent_workers=settings.workers > 0)
-    loader.sampler = dict(type="InfiniteSampler", shuffle=True, seed=seed)
+    loader.sampler = {"type": "InfiniteSampler", "shuffle": True, "seed": seed}
     config.prove_eval = {
         name: _evaluation(config, settings, data, classes) for name, data in eval_sets.items()
     }
     for part in ("val", "test"):
         for key in (f"{part}_dataloader", f"{part}_evaluator", f"{part}_cfg"):
             config[key] = None
-    config.train_cfg = dict(type="IterBasedTrainLoop", max_iters=iters, val_interval=iters)
+    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iters, "val_interval": iters}
     config.param_scheduler = schedulers(iters, settings.schedule)
     config.optim_wrapper.optimizer.lr = lr
-    config.randomness = dict(seed=seed, deterministic=False)
+    config.randomness = {"seed": seed, "deterministic": False}
     config.load_from = str(checkpoint.resolve()) if checkpoint else None
     config.resume = False
     config.pop("auto_scale_lr", None)
@@ -168,7 +180,12 @@ def _set_runtime(config: Config, iters: int, settings: Settings) -> None:
     """Hooks and log for an iteration-based run: one resumable checkpoint is kept."""
     every = settings.save_every or max(25, iters // 4)
     hooks = config.setdefault("default_hooks", {})
-    hooks["logger"] = dict(type="LoggerHook", interval=max(1, min(20, iters)), log_metric_by_epoch=False)
-    hooks["checkpoint"] = dict(type="CheckpointHook", by_epoch=False, interval=every, max_keep_ckpts=1)
-    config.log_processor = dict(type="LogProcessor", window_size=20, by_epoch=False)
+    hooks["logger"] = {"type": "LoggerHook", "interval": max(1, min(20, iters)), "log_metric_by_epoch": False}
+    hooks["checkpoint"] = {
+        "type": "CheckpointHook",
+        "by_epoch": False,
+        "interval": every,
+        "max_keep_ckpts": 1,
+    }
+    config.log_processor = {"type": "LogProcessor", "window_size": 20, "by_epoch": False}
     config.setdefault("default_scope", "mmdet")

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from torch import nn
 
 
-def coco_results(model: nn.Module, dataloader: Any) -> list[dict[str, Any]]:
+def coco_results(model: Any, dataloader: Any) -> list[dict[str, Any]]:
     """COCO result entries (``bbox`` xywh in pixels of the original image) for all images of a data loader.
 
     Args:

@@ -11,12 +11,12 @@ from mmengine.model import is_model_wrapper
 from aligndet.transfer.files import write_json
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """The weights hold NaN or infinity; training on is pointless."""
 
 
 class WatchHook(Hook):
-    """Writes ``{"iter", "max_iters", "seconds"}`` about every second, and raises :class:`Diverged`.
+    """Writes ``{"iter", "max_iters", "seconds"}`` about every second, and raises :class:`DivergedError`.
 
     A loss that is not finite is only a reason to look: under AMP such a step is skipped and harmless. The
     weights decide.
@@ -52,4 +52,4 @@ class WatchHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name, parameter in model.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
-                raise Diverged(f"iteration {runner.iter + 1}: loss {loss.item()}, {name} is not finite")
+                raise DivergedError(f"iteration {runner.iter + 1}: loss {loss.item()}, {name} is not finite")

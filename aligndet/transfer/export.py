@@ -1,0 +1,205 @@
+"""Turn a pre-training checkpoint into a plain mmdet checkpoint of the stock detector.
+
+The keys are the stock detector's. Classifiers are left out, box regression that was trained class-agnostic
+is repeated for every class, and parts that pre-training left out (mask heads) get the stock detector's
+initial values, so that loading into the unmodified detector misses the classifiers and nothing else.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from aligndet.transfer.report import TransferReport
+from aligndet.transfer.source import (
+    Checkpoint,
+    NotThisCheckpointError,
+    State,
+    looks_like,
+    network_state,
+    read_checkpoint,
+)
+from aligndet.transfer.stock import build_stock, classifier_layers
+
+BOX_SIZE = 4  # a box regressor has this many rows per class
+
+
+def export_detector(
+    checkpoint: Path, out: Path, network: str = "online", detector: Any = None
+) -> TransferReport:
+    """Write the detector inside a pre-training checkpoint as a plain mmdet checkpoint.
+
+    Args:
+        checkpoint: written by pre-training.
+        out: where to write ``{'meta', 'state_dict'}``; written atomically.
+        network: ``online`` or ``momentum``.
+        detector: stock model config to export for; None takes the checkpoint's own ``model.detector``.
+            Another number of classes is allowed.
+
+    Raises:
+        NotThisCheckpointError: not a pre-training checkpoint, one of another detector, or nothing matches.
+    """
+    source = read_checkpoint(checkpoint)
+    state = network_state(source, network)
+    config = detector if detector is not None else _own_detector(source)
+    stock = build_stock(config)
+    state, report = fit(state, stock, classifier_layers(config), str(checkpoint), network)
+    _refuse_other_detector(report, type(stock).__name__)
+    save(state, out, {"aligndet": {"source": checkpoint.name, "network": network}})
+    return report
+
+
+def _own_detector(source: Checkpoint) -> Any:
+    """The stock model config that was pre-trained."""
+    model = source.config().get("model", {})
+    if not isinstance(model.get("detector"), dict):
+        raise NotThisCheckpointError(
+            f"{source.path}: its config has no model.detector (model.type is {model.get('type')!r}); "
+            "give the detector's config with --config"
+        )
+    return model.detector
+
+
+def fit(
+    source: State, stock: nn.Module, classifiers: list[str], name: str, network: str
+) -> tuple[State, TransferReport]:
+    """Give each tensor of the stock detector its value from ``source``, where it has one.
+
+    Args:
+        source: tensors under stock keys.
+        stock: the detector, freshly initialised.
+        classifiers: dotted names of its layers that follow the number of classes.
+        name: of the checkpoint, for the report.
+        network: ``online`` and ``momentum`` networks never give classifiers; a plain ``detector`` gives
+            every tensor of the right shape.
+
+    Returns:
+        The state dict for the stock detector, classifiers excepted, and what became of each tensor.
+    """
+    wanted = stock.state_dict()
+    report = TransferReport(name, network, parts={key: part_of(key, stock) for key in {**wanted, **source}})
+    state: State = {}
+    for key, initial in wanted.items():
+        value = source.get(key)
+        per_class = key.rpartition(".")[0] in classifiers
+        repeats = regressor_repeats(key, value, initial, stock) if per_class else 0
+        if value is not None and repeats:
+            state[key] = tile(value, repeats)
+            (report.kept if value.shape == initial.shape else report.tiled).append(key)
+        elif value is not None and value.shape == initial.shape and not (per_class and network != "detector"):
+            state[key] = value.clone()
+            report.kept.append(key)
+        elif in_left_out_part(key, source, stock):
+            if network != "detector":
+                state[key] = initial.clone()
+            (report.initial if network != "detector" else report.missing).append(key)
+        else:
+            (report.classifier if per_class else report.missing).append(key)
+    report.dropped = [key for key in source if key not in report.kept and key not in report.tiled]
+    return state, report
+
+
+def regressor_repeats(key: str, value: Tensor | None, initial: Tensor, stock: nn.Module) -> int:
+    """How often a box regressor's four rows repeat to make the stock layer; 0 if that cannot be done.
+
+    The layer must belong to a head that says ``reg_class_agnostic=False`` and has ``num_classes``. A
+    regressor with equal rows for every class (itself made by repeating) counts as one of four rows.
+    """
+    head = owner(key, stock)
+    classes = getattr(head, "num_classes", 0)
+    if value is None or head is None or value.shape[1:] != initial.shape[1:]:
+        return 0
+    if getattr(head, "reg_class_agnostic", True) or len(initial) != BOX_SIZE * classes:
+        return 0
+    blocks = value.reshape(-1, BOX_SIZE, *value.shape[1:]) if len(value) % BOX_SIZE == 0 else value[:0]
+    same = len(blocks) > 0 and bool((blocks == blocks[:1]).all())
+    return classes if same else 0
+
+
+def tile(value: Tensor, repeats: int) -> Tensor:
+    """Repeat the first four rows: ``(4 * n, ...)`` gives ``(4 * repeats, ...)``."""
+    return value[:BOX_SIZE].repeat(repeats, *([1] * (value.ndim - 1)))
+
+
+def owner(key: str, stock: nn.Module) -> nn.Module | None:
+    """The nearest module around a tensor that has a ``num_classes``."""
+    path = key.split(".")[:-1]
+    while path:
+        module: Any = stock.get_submodule(".".join(path))
+        if hasattr(module, "num_classes"):
+            return module  # type: ignore[no-any-return]
+        path.pop()
+    return None
+
+
+def in_left_out_part(key: str, source: State, stock: nn.Module) -> bool:
+    """True when a whole sub-network around the tensor is absent from the checkpoint.
+
+    A sub-network is an mmengine module (a mask head, say); a single absent layer is not one.
+    """
+    path = key.split(".")[:-1]
+    for depth in range(1, len(path) + 1):
+        name = ".".join(path[:depth])
+        if not any(other.startswith(f"{name}.") for other in source):
+            return depth > 1 and isinstance(stock.get_submodule(name), BaseModule)
+    return False
+
+
+def part_of(key: str, stock: nn.Module) -> str:
+    """The part a tensor is reported under: ``neck``, or the head inside a part: ``roi_head.mask_head``."""
+    path = key.split(".")[:-1]
+    try:
+        inner: Any = stock.get_submodule(".".join(path[:2])) if len(path) > 1 else None
+    except AttributeError:
+        inner = None
+    is_head = isinstance(inner, BaseModule) and any(name.startswith("loss") for name in dir(inner))
+    return ".".join(path[:2]) if is_head else key.split(".")[0]
+
+
+def _refuse_other_detector(report: TransferReport, detector: str) -> None:
+    """Raise where a checkpoint does not belong to the detector."""
+    taken = len(report.kept) + len(report.tiled)
+    known = set(report.classifier)
+    foreign = [key for key in report.dropped if key not in known]
+    if not taken:
+        raise NotThisCheckpointError(
+            f"{report.source}: none of its {len(foreign)} tensors fits {detector}; it is of another detector"
+        )
+    if foreign or report.missing:
+        kinds = {"does not fit": foreign, "is missing": report.missing}
+        found = "; ".join(f"{len(v)} {k}, such as {v[0]}" for k, v in kinds.items() if v)
+        raise NotThisCheckpointError(
+            f"{report.source}: of another detector than {detector} ({taken} tensors fit; {found}). "
+            "Give the config that was pre-trained, or none"
+        )
+
+
+def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
+    """Fit any detector checkpoint, pre-training or plain, to a detector, whatever its number of classes.
+
+    Raises:
+        NotThisCheckpointError: nothing outside the backbone matches, or it is of another detector.
+    """
+    network = "online" if source.is_pretraining else "detector"
+    state = network_state(source, network) if source.is_pretraining else source.state
+    stock = build_stock(config)
+    fitted, report = fit(state, stock, classifier_layers(config), str(source.path), network)
+    if source.is_pretraining:
+        _refuse_other_detector(report, type(stock).__name__)
+    if all(report.parts[key] == "backbone" for key in report.kept + report.tiled):
+        raise NotThisCheckpointError(
+            f"{source.path}: nothing outside the backbone fits {type(stock).__name__}; "
+            f"it looks like {looks_like(source.state)}"
+        )
+    return fitted, report
+
+
+def save(state: State, out: Path, meta: dict[str, Any]) -> None:
+    """Write an mmdet checkpoint atomically."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    torch.save({"meta": meta, "state_dict": state}, temporary)
+    os.replace(temporary, out)

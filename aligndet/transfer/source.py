@@ -1,0 +1,128 @@
+"""Read a checkpoint and say what it is: AlignDet pre-training, a plain detector, or something else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+State = dict[str, torch.Tensor]
+
+_LOOKS = (
+    (("online_backbone.", "module.online_backbone."), "a checkpoint of the official AlignDet code"),
+    (("teacher.", "student."), "a teacher/student checkpoint (DINO, Soft Teacher)"),
+    (("module.encoder_q.", "encoder_q."), "a MoCo checkpoint; it holds a backbone only"),
+    (("head.", "classifier.", "fc."), "a classification checkpoint; it holds a backbone and a classifier"),
+    (("conv1.", "layer1.", "conv_stem.", "blocks.", "patch_embed."), "a bare backbone"),
+)
+
+
+class NotThisCheckpointError(ValueError):
+    """The file is a checkpoint, but not one that this operation can use."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        path: where it was read.
+        state: tensors by key. meta: mmengine's ``meta``.
+    """
+
+    path: Path
+    state: State
+    meta: dict[str, Any]
+
+    @property
+    def is_pretraining(self) -> bool:
+        """True for a checkpoint of ``BoxDomainPretrainer``."""
+        return any(key.startswith("online.") for key in self.state)
+
+    def config(self) -> Config:
+        """The config stored in the checkpoint.
+
+        Raises:
+            NotThisCheckpointError: none is stored.
+        """
+        text = self.meta.get("cfg")
+        if not isinstance(text, str):
+            raise NotThisCheckpointError(
+                f"{self.path}: no config is stored under meta['cfg']; give the detector's with --config"
+            )
+        return Config.fromstring(text, ".py")
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a local checkpoint: mmengine's ``{'meta', 'state_dict'}``, or bare tensors.
+
+    Raises:
+        FileNotFoundError: no such file.
+        NotThisCheckpointError: not a checkpoint, or it holds no tensors.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    try:
+        # An mmengine checkpoint holds its log history: plain Python objects that weights_only refuses.
+        content = torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise NotThisCheckpointError(
+            f"{path}: not a torch checkpoint ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(content, dict):
+        raise NotThisCheckpointError(
+            f"{path}: expected a dictionary of tensors, found {type(content).__name__}"
+        )
+    state = next(
+        (content[key] for key in ("state_dict", "model") if isinstance(content.get(key), dict)), content
+    )
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise NotThisCheckpointError(
+            f"{path}: no tensors inside; its keys are {sorted(map(str, content))[:8]}"
+        )
+    meta = content.get("meta")
+    return Checkpoint(path, tensors, meta if isinstance(meta, dict) else {})
+
+
+def looks_like(state: State) -> str:
+    """What a checkpoint without ``online.`` keys seems to be, in words."""
+    tops = {key.split(".")[0] for key in state}
+    if "backbone" in tops and tops & {"neck", "bbox_head", "rpn_head", "roi_head", "encoder", "decoder"}:
+        return "a plain detector checkpoint; use it in load_from as it is"
+    if "backbone" in tops:
+        return f"a backbone checkpoint with parts {', '.join(sorted(tops))}"
+    for prefixes, name in _LOOKS:
+        if any(key.startswith(prefixes) for key in state):
+            return name
+    return f"a checkpoint with keys such as {', '.join(sorted(state)[:3])}"
+
+
+def network_state(checkpoint: Checkpoint, network: str) -> State:
+    """The online or momentum detector of a pre-training checkpoint, under stock keys.
+
+    The momentum detector shares what was frozen (the backbone), so that is taken from the online one.
+
+    Raises:
+        NotThisCheckpointError: not a pre-training checkpoint, or it has no momentum network.
+        ValueError: ``network`` is neither ``online`` nor ``momentum``.
+    """
+    if network not in ("online", "momentum"):
+        raise ValueError(f"network must be 'online' or 'momentum', got {network!r}")
+    if not checkpoint.is_pretraining:
+        raise NotThisCheckpointError(
+            f"{checkpoint.path} is not an AlignDet pre-training checkpoint (no 'online.' keys): "
+            f"it looks like {looks_like(checkpoint.state)}"
+        )
+    online = _below(checkpoint.state, "online.")
+    if network == "online":
+        return online
+    momentum = _below(checkpoint.state, "momentum.")
+    if not momentum:
+        raise NotThisCheckpointError(f"{checkpoint.path} holds no momentum network; use --network online")
+    return {**online, **momentum}
+
+
+def _below(state: State, prefix: str) -> State:
+    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}

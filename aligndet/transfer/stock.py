@@ -1,0 +1,72 @@
+"""The stock detector behind a checkpoint, built offline, to know its keys, shapes and initial values."""
+
+import contextlib
+import copy
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from mmengine.config import ConfigDict
+from torch import nn
+
+from aligndet.box_domain.adapters import classifier_names
+
+
+def without_downloads(config: Any) -> Any:
+    """A copy of a model config in which nothing loads weights: no ``Pretrained``, no ``pretrained=``."""
+    if isinstance(config, list | tuple):
+        return type(config)(without_downloads(item) for item in config)
+    if not isinstance(config, dict):
+        return copy.deepcopy(config)
+    plain = ConfigDict()
+    for key, value in config.items():
+        loads = key == "init_cfg" and isinstance(value, dict) and value.get("type") == "Pretrained"
+        if loads or key in ("pretrained", "checkpoint_path"):
+            continue
+        plain[key] = without_downloads(value)
+    return plain
+
+
+def build_stock(config: Any, seed: int = 0) -> nn.Module:
+    """Build the detector of a stock model config with initial values fixed by ``seed``, without downloads.
+
+    Args:
+        config: an mmdet model config.
+        seed: of the initial values; torch's own random state is left as it was.
+
+    Raises:
+        ValueError: mmdet cannot build it; the message names the detector and mmdet's complaint.
+    """
+    with quiet(), torch.random.fork_rng(devices=[]):
+        register_all_modules(init_default_scope=True)
+        torch.manual_seed(seed)
+        try:
+            detector: nn.Module = MODELS.build(without_downloads(config))
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            raise ValueError(f"mmdet cannot build the detector {config.get('type')!r}: {error}") from error
+        detector.init_weights()  # type: ignore[operator]
+    return detector.cpu()
+
+
+def classifier_layers(config: Any) -> list[str]:
+    """Dotted names of the layers of a stock detector whose shape follows ``num_classes``."""
+    with quiet():
+        register_all_modules(init_default_scope=True)
+        return classifier_names(ConfigDict(without_downloads(config)))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence mmengine's hundreds of lines on initial values, and keep what mmdet prints off stdout."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        logging.disable(before)
