@@ -22,9 +22,10 @@ from mmengine.config import DictAction
 
 from aligndet.box_domain import clusters
 from aligndet.box_domain.box_features import BoxFeatures
-from aligndet.image_domain.backbones import trained_backbone, read_config
+from aligndet.image_domain.backbones import trained_backbone
 from aligndet.image_domain.convert import NoMatchError
 from aligndet.image_domain.sources import Normalisation, normalisation_of
+from aligndet.training import load_config
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -57,7 +58,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def make_features(args: argparse.Namespace) -> BoxFeatures:
     """The frozen backbone with the normalisation of its config, or ImageNet's with a note."""
-    cfg = read_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     backbone = trained_backbone(cfg, args.checkpoint)
     known = normalisation_of(cfg)
     if known is None:

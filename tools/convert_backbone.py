@@ -15,8 +15,9 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from aligndet.image_domain import convert as conversion
-from aligndet.image_domain.backbones import build_backbone, read_config
+from aligndet.image_domain.backbones import build_backbone
 from aligndet.image_domain.sources import load_source, normalisation_of
+from aligndet.training import load_config
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -44,7 +45,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
-        cfg = read_config(args.config, args.cfg_options)
+        cfg = load_config(args.config, args.cfg_options)
         source = load_source(args.source)
         prefix = None if args.prefix == "auto" else args.prefix
         result = conversion.convert(source, build_backbone(cfg), prefix, args.min_match, args.allow_partial)

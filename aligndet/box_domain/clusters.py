@@ -1,8 +1,8 @@
 """Pseudo-classes for DETR: proposals of like appearance get the same class.
 
-The recipe is the authors' (AlignDet issue 13): features of each proposal from a trained backbone, PCA, k-means.
-What they leave open is an option here. The codebook is learnt from a random part of the images, so that
-memory does not grow with the data; every other proposal then takes its nearest centre.
+The recipe is the authors' (AlignDet issue 13): features of each proposal from a trained backbone, PCA, then
+k-means. What they leave open is an option here. The codebook is learnt from a random part of the images, so
+that memory does not grow with the data; every other proposal then takes its nearest centre.
 """
 
 import json

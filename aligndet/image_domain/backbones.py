@@ -1,34 +1,14 @@
-"""The backbone that a config describes, built alone."""
+"""The backbone that a config (of ``aligndet.training.load_config``) describes, built alone."""
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config, ConfigDict
-from mmengine.hub import get_config
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 from torch import nn
 
 from .convert import convert
 from .sources import load_source
-
-
-def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
-    """A config file, or an installed package's config as ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
-
-    Raises:
-        FileNotFoundError: no such file.
-    """
-    if "::" in path:
-        cfg = get_config(path)
-    elif Path(path).is_file():
-        cfg = Config.fromfile(path)
-    else:
-        raise FileNotFoundError(f"config {path}: no such file (installed configs are written 'mmdet::...')")
-    if options:
-        cfg.merge_from_dict(dict(options))
-    return cfg
 
 
 def backbone_config(cfg: Mapping) -> ConfigDict:
@@ -83,7 +63,7 @@ def trained_backbone(cfg: Mapping, weights: str | None = None) -> nn.Module:
     if weights is None:
         if not starts_pretrained(cfg):
             raise ValueError(
-                "the config gives its backbone no weights, and random features are of no use: pass --checkpoint "
+                "the config gives its backbone no weights, and random features are no use: pass --checkpoint "
                 "or set init_cfg=dict(type='Pretrained', checkpoint=...)"
             )
         return build_backbone(cfg, initialise=True)
