@@ -66,6 +66,12 @@ def test_caption_leaves_the_image_below_the_text() -> None:
     assert (titled[:20] < 100).any()
 
 
+def test_a_long_caption_fits_a_narrow_image() -> None:
+    titled = caption(np.zeros((10, 120, 3), np.uint8), "a caption of some thirty letters")
+    inked = np.flatnonzero((titled[:20] < 200).any(axis=(0, 2)))
+    assert 90 < inked.max() < 119
+
+
 @pytest.mark.parametrize(("long_side", "shape"), [(50, (25, 50, 3)), (400, (100, 200, 3))])
 def test_fit_shrinks_but_never_enlarges(long_side: int, shape: tuple[int, ...]) -> None:
     assert fit(np.zeros((100, 200, 3), np.uint8), long_side).shape == shape

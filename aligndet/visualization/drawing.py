@@ -34,9 +34,11 @@ def draw_boxes(
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
-    """The image with a white line of black text above it (20 pixels)."""
+    """The image with a white line of black text above it (20 pixels); the text shrinks to the width."""
     strip = np.full((20, image.shape[1], 3), 255, np.uint8)
-    cv2.putText(strip, text, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    (needed, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
+    size = min(0.42, (image.shape[1] - 8) / max(needed, 1))
+    cv2.putText(strip, text, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
     return np.concatenate([strip, image])
 
 

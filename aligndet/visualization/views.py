@@ -18,7 +18,7 @@ def draw_views(item: Mapping[str, Any]) -> np.ndarray:
 
     Args:
         item: ``inputs`` and ``data_samples``, each with the branches ``online`` and ``momentum``: a (3, H, W)
-            uint8 BGR tensor, and a DetDataSample whose gt_instances have ``bboxes`` (xyxy) and ``instance_ids``.
+            uint8 BGR tensor, and a DetDataSample whose gt_instances have ``bboxes`` and ``instance_ids``.
 
     Returns:
         (H, W, 3) uint8, BGR; above each view the number of its boxes.
