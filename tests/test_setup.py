@@ -1,5 +1,6 @@
 """The set-up files: pins with reasons, no hard dependency on one OpenMMLab family, cheap repeated set-up."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ def requirements() -> dict[str, str]:
 
 def test_every_requirement_is_pinned_and_has_a_reason() -> None:
     for name, rest in requirements().items():
-        assert re.match(r"[\w.]+ +# \w.{10}", rest), f"{name}=={rest}"
+        assert re.match(r"[\w.]+ +# \S.{8}", rest), f"{name}=={rest}"
 
 
 def test_torch_and_torchvision_belong_together() -> None:
@@ -52,8 +53,12 @@ class TestMakefile:
         return tmp_path
 
     def dry_run(self, folder: Path, *arguments: str) -> str:
+        # a `make test` above this test hands its own variables down
+        inherited = {"MAKEFLAGS", "MFLAGS", "OPS", "IMAGES", "PIP_ARGS", "ARGS"}
+        environment = {name: value for name, value in os.environ.items() if name not in inherited}
         command = ["make", "-n", "--no-print-directory", *arguments]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        return run.stdout
 
     def finish(self, folder: Path) -> None:
         """Do what the last line of the set-up does: leave its stamp."""
