@@ -64,8 +64,8 @@ def installed_packages() -> Packages:
     return found
 
 
-def check_torch(packages: Packages) -> Iterable[Finding]:
-    """torch and the torchvision that was built for it."""
+def check_torch(packages: Packages, error: str = "") -> Iterable[Finding]:
+    """torch and the torchvision that was built for it; ``error`` is what importing them raised, or empty."""
     torch, vision = packages.get("torch"), packages.get("torchvision")
     if torch is None or vision is None:
         missing = " and ".join(name for name in ("torch", "torchvision") if name not in packages)
@@ -77,6 +77,9 @@ def check_torch(packages: Packages) -> Iterable[Finding]:
     if wanted and wanted[0].split("+")[0] != public:
         text += f": this torchvision was built for torch {wanted[0]}"
         yield Finding(FAULT, text, f'{PIP} install --no-deps "torchvision=={_matching_vision(public)}"')
+    elif error:
+        mend = f"{PIP} install --force-reinstall torch=={torch.version} torchvision=={vision.version}"
+        yield Finding(FAULT, f"{text} cannot be imported: {error}", mend)
     else:
         yield Finding(OK, text)
 
@@ -177,12 +180,15 @@ def examine() -> list[Finding]:
     packages = installed_packages()
     ximgproc = machine.has_ximgproc()
     provided = {package for package, names in FAMILIES.items() if set(names) & set(packages)}
-    can_try = {"torch", "torchvision"} <= set(packages) and "mmcv" in provided
+    torch_error = machine.import_error("torchvision")
+    can_try = not torch_error and "mmcv" in provided
     checks: list[Callable[[], Iterable[Finding]]] = [
-        lambda: check_torch(packages),
+        lambda: check_torch(packages, torch_error),
         lambda: check_families(packages),
         lambda: check_operators(machine.operators()) if can_try else (),
-        lambda: check_detectors(machine.import_error("mmdet.models") if "mmdet" in provided else ""),
+        lambda: check_detectors(
+            machine.import_error("mmdet.models") if can_try and "mmdet" in provided else ""
+        ),
         lambda: check_opencv(packages, ximgproc),
         lambda: check_proposals(packages, ximgproc),
         lambda: [Finding(OK, f"devices: {machine.devices()}")],

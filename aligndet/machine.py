@@ -1,7 +1,6 @@
 """What only trying can tell about this machine: operators that load, OpenCV modules, devices."""
 
 import importlib
-import importlib.util
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +58,8 @@ def has_ximgproc() -> bool | None:
 
 def devices() -> str:
     """GPUs that torch can use, or the reason there are none, in words."""
-    if importlib.util.find_spec("torch") is None:
-        return "unknown, torch is not installed"
+    if error := import_error("torch"):
+        return f"unknown ({error})"
     import torch
 
     if torch.cuda.is_available():

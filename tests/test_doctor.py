@@ -1,5 +1,6 @@
 """The doctor on made-up environments: every fault is seen and gets a command that mends it."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def test_torchvision_of_another_torch() -> None:
     assert fault.level == FAULT
     assert "torch 2.13.0" in fault.text
     assert fault.mend.endswith('install --no-deps "torchvision==0.27.*"')
+
+
+def test_torch_that_does_not_load() -> None:
+    found = packages("torch==2.12.1") | {"torchvision": vision("0.27.1", "2.12.1")}
+    (fault,) = doctor.check_torch(found, "OSError: libcudart.so.13 not found")
+    assert fault.level == FAULT
+    assert "libcudart" in fault.text
+    assert fault.mend.endswith("--force-reinstall torch==2.12.1 torchvision==0.27.1")
+
+
+def test_mmdet_that_does_not_load() -> None:
+    (fault,) = doctor.check_detectors("AssertionError: MMCV==2.2.0 is used but incompatible")
+    assert (fault.level, "MMCV==2.2.0" in fault.text) == (FAULT, True)
+    assert list(doctor.check_detectors("")) == []
 
 
 def test_torch_missing() -> None:
@@ -127,6 +142,9 @@ def test_start_up_line_follows_the_operators(tmp_path: Path) -> None:
     assert startup.update(tmp_path, compiled=False)
     assert path.read_text() == startup.LINE
     assert startup.LINE.startswith("import ")  # site runs only such lines
+    code = startup.LINE + "import sys; print('aligndet' in sys.modules, 'torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True", "False"]
     assert not startup.update(tmp_path, compiled=True)
     assert list(tmp_path.iterdir()) == []
 

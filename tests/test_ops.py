@@ -136,6 +136,11 @@ def test_roi_align_averages_bilinear_samples(aligned: bool) -> None:
         assert torch.isclose(got[0, 0, row, 0], torch.as_tensor(wanted))
 
 
+def test_roi_align_by_maximum_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match=r"pool_mode='max'.*make setup OPS=compiled"):
+        mmcv.ops.roi_align(rand(1, 1, 4, 4), rand(1, 5), 2, 1.0, 2, "max", True)
+
+
 @pytest.mark.parametrize("extra", [0, 3])
 def test_modulated_deform_conv_is_its_definition(extra: int) -> None:
     function, (x, offset, mask, weight, bias) = modulated_case(extra)
