@@ -26,7 +26,7 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         FileNotFoundError: no such config.
     """
     config = read_config(path)
-    model = config.get("model") or {}
+    model: Any = config.get("model") or {}
     if isinstance(model.get("detector"), str):
         model.detector = read_config(model.detector).model
     config.merge_from_dict(options or {})

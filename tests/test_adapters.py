@@ -157,7 +157,9 @@ def test_queries_keep_the_ids_of_the_matching(monkeypatch: pytest.MonkeyPatch) -
         assert (ids[:, image, 6:] == NO_INSTANCE).all()
     hidden_size = model.online_adapter.projector.hidden.in_features  # type: ignore[union-attr]
     assert (len(slots), hidden_size) == (2 * 2 * 100, 256)
-    assert torch.cat(seen_labels).max() < model.online.bbox_head.num_classes, "costs see classes, not ids (B5)"
+    assert torch.cat(seen_labels).max() < model.online.bbox_head.num_classes, (
+        "costs see classes, not ids (B5)"
+    )
 
 
 def test_more_clusters_than_declared_is_named() -> None:

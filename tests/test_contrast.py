@@ -115,6 +115,22 @@ def test_agreement_lowers_the_loss() -> None:
     assert agreed < shuffled
 
 
+def test_descent_makes_two_views_find_each_other() -> None:
+    """Free embeddings of 16 instances: at the end each is nearest to its own in the other view."""
+    torch.manual_seed(0)
+    ids = torch.arange(16).repeat(3)
+    online = torch.randn(48, 8, requires_grad=True)
+    momentum = torch.randn(48, 8)
+    optimiser = torch.optim.SGD([online], lr=20.0)
+    for _ in range(200):
+        optimiser.zero_grad()
+        box_contrast(Slots(online, ids), Slots(momentum, ids), 0.1).backward()
+        optimiser.step()
+        momentum.lerp_(F.normalize(online.detach(), dim=1), 0.1)
+    similar = F.normalize(online, dim=1) @ F.normalize(momentum, dim=1).t()
+    assert (ids[similar.argmax(1)] == ids).all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -1,4 +1,4 @@
-"""Train: a box-domain pre-training, an mmpretrain or a stock mmdet config. Flags as mmdet's tools/train.py."""
+"""Run a config: pre-training of either domain, or stock mmdet. Flags as mmdet's tools/train.py."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def follower_of(detector: nn.Module, adapter: nn.Module, shared: list[str]) -> N
     return detector, adapter
 
 
-def _still(module: nn.Module) -> None:
+def _still(module: Any) -> None:
     """Take from a module what makes two passes differ: dropout, drop-path, running statistics of its own.
 
     Batch norm keeps normalising by the batch, as in MoCo; its running statistics follow the online ones.

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from ..slots import Slots
 
 Losses = dict[str, Any]
+#: A detector as mmdet builds it.
+Detector = Any
 A = TypeVar("A", bound="type[Adapter]")
 
 _SERVED: dict[str, type[Adapter]] = {}
@@ -32,14 +34,14 @@ class Adapter(nn.Module):
     #: Keys that carry no training signal in pre-training, whatever the detector prefixes them with.
     NOT_A_LOSS: ClassVar[set[str]] = {"acc"}
 
-    def __init__(self, detector: nn.Module, classifiers: list[str], embed_dim: int = 256) -> None:
+    def __init__(self, detector: Detector, classifiers: list[str], embed_dim: int = 256) -> None:
         super().__init__()
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
         """Change the detector's config, in place, to what pre-training needs of it."""
 
-    def forward(self, detector: nn.Module, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
+    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
         """Run the detector on one view.
 
         Args:

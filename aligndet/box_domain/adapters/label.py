@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from ..slots import NO_INSTANCE, Slots
-from .base import Adapter, Losses, serves
+from .base import Adapter, Detector, Losses, serves
 from .pointer import BACKGROUND, Places, Pointer, Recorder, sample_slots
 from .projector import Projector
 
@@ -30,7 +30,7 @@ class LabelAdapter(Adapter):
 
     def __init__(
         self,
-        detector: nn.Module,
+        detector: Detector,
         classifiers: list[str],
         embed_dim: int = 256,
         num_slots: int = 0,
@@ -55,7 +55,7 @@ class LabelAdapter(Adapter):
         head.num_classes, head.cls_out_channels = BACKGROUND, 1
         self.projector = Projector(channels * kernel**2, embed_dim, channels, priors)
 
-    def forward(self, detector: nn.Module, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
+    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
         """See :class:`Adapter`."""
         for sample in samples:
             sample.gt_instances.labels = sample.gt_instances.instance_ids
@@ -84,7 +84,7 @@ class LabelAdapter(Adapter):
 class AnchorAdapter(LabelAdapter):
     """RetinaNet: 2,048 anchors per image; projector 1x1, an own last layer per anchor (paper's setting)."""
 
-    def __init__(self, detector: nn.Module, classifiers: list[str], **options: Any) -> None:
+    def __init__(self, detector: Detector, classifiers: list[str], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, **options})
 
 
@@ -92,7 +92,7 @@ class AnchorAdapter(LabelAdapter):
 class PointAdapter(LabelAdapter):
     """FCOS: 2,048 points per batch; projector 3x3 then 1x1 (paper's setting)."""
 
-    def __init__(self, detector: nn.Module, classifiers: list[str], **options: Any) -> None:
+    def __init__(self, detector: Detector, classifiers: list[str], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, "per": "batch", "kernel": 3, **options})
 
 

@@ -13,7 +13,7 @@ from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from ..slots import NO_INSTANCE, Slots
-from .base import Adapter, Losses, serves
+from .base import Adapter, Detector, Losses, serves
 from .projector import Projector
 
 
@@ -47,7 +47,7 @@ class _MatchRecorder:
 class QueryAdapter(Adapter):
     """DETR: every query of every decoder layer is a slot, ids pooled over layers (paper's setting)."""
 
-    def __init__(self, detector: nn.Module, classifiers: list[str], embed_dim: int = 256) -> None:
+    def __init__(self, detector: Detector, classifiers: list[str], embed_dim: int = 256) -> None:
         super().__init__(detector, classifiers, embed_dim)
         head = detector.bbox_head
         classifier = detector.get_submodule(classifiers[0])
@@ -62,7 +62,7 @@ class QueryAdapter(Adapter):
         """See :class:`Adapter`: the classifier tells clusters apart, or object from background."""
         detector.bbox_head.num_classes = num_clusters
 
-    def forward(self, detector: nn.Module, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
+    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
         """See :class:`Adapter`."""
         self._check_labels(samples, detector.bbox_head.num_classes)
         try:

@@ -1,0 +1,152 @@
+"""The pre-trainer: needs nothing but a detector, trains neck and heads, leaves the backbone alone."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from aligndet.box_domain import BoxDomainPretrainer
+from aligndet.box_domain.pretrainer import number_instances
+from aligndet.box_domain.slots import IMAGE_STRIDE
+from tests.small import STOCK, batch, detector, sample
+
+BOX_LOSSES = {
+    "retinanet": {"loss_bbox"},
+    "fcos": {"loss_bbox", "loss_centerness"},
+    "faster_rcnn": {"loss_rpn_cls", "loss_rpn_bbox", "loss_bbox"},
+    "mask_rcnn": {"loss_rpn_cls", "loss_rpn_bbox", "loss_bbox"},
+    "detr": {"loss_cls", "loss_bbox", "loss_iou", "d0.loss_cls", "d0.loss_bbox", "d0.loss_iou"},
+}
+
+
+def step(model: BoxDomainPretrainer, **options: Any) -> dict[str, Any]:
+    data = model.data_preprocessor(batch(**options), True)
+    losses = model(**data, mode="loss")
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    return losses
+
+
+def as_float(loss: Any) -> float:
+    return float(sum(x.sum() for x in loss) if isinstance(loss, list) else loss.sum())
+
+
+@pytest.mark.parametrize("name", BOX_LOSSES)
+def test_one_step_of_a_stock_config(name: str) -> None:
+    torch.manual_seed(0)
+    model = BoxDomainPretrainer(detector=detector(name))
+    model.init_weights()
+    model.train()
+    statistics = {k: v.clone() for k, v in model.online.backbone.named_buffers()}
+    losses = step(model)
+    assert set(losses) == BOX_LOSSES[name] | {"loss_contrast", "positives"}
+    assert all(torch.isfinite(torch.tensor(as_float(value))) for value in losses.values())
+    assert losses["loss_contrast"] > 0
+    assert losses["positives"] > 0
+    for key, parameter in model.named_parameters():
+        trains = not key.startswith(("online.backbone", "momentum"))
+        assert (parameter.grad is not None) == trains, key
+    gradient = {k.split(".")[1] for k, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert "neck" in gradient
+    for key, value in model.online.backbone.named_buffers():
+        assert torch.equal(value, statistics[key]), f"{key} of the frozen backbone moved"
+
+
+def test_the_regressor_is_class_agnostic_and_masks_are_left_out() -> None:
+    """Official bug B6: boxes were regressed per instance index."""
+    model = BoxDomainPretrainer(detector("mask_rcnn"))
+    state = model.state_dict()
+    assert state["online.roi_head.bbox_head.fc_reg.weight"].shape[0] == 4
+    assert not any("mask" in key for key in state)
+
+
+def test_more_than_256_proposals_are_all_positives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Official bug B4: ids from 256 were background, because the embedding is 256 wide."""
+
+    def positive_ids() -> set[int]:
+        torch.manual_seed(0)
+        model = BoxDomainPretrainer(detector("faster_rcnn"))
+        many = [sample(torch.rand(300, 2).repeat(1, 2) * 60 + torch.tensor([0.0, 0, 40, 40]), 128)]
+        number_instances(many)
+        slots, losses = model.online_adapter(model.online, torch.randn(1, 3, 128, 128), many)
+        assert "loss_bbox" in losses
+        return {i for i in slots.ids.tolist() if i >= 0}
+
+    assert max(positive_ids()) >= 256
+    monkeypatch.setattr("aligndet.box_domain.adapters.label.BACKGROUND", 256)
+    assert 256 not in positive_ids(), "with the bug put back"
+
+
+@pytest.mark.parametrize("name", BOX_LOSSES)
+def test_an_image_without_proposals_does_not_stop_training(name: str) -> None:
+    """Official bugs B7 and B8: no positive, or no box in an image, crashed."""
+    torch.manual_seed(0)
+    model = BoxDomainPretrainer(detector(name))
+    model.train()
+    data = batch()
+    for samples in data["data_samples"].values():
+        samples[0] = sample(torch.zeros(0, 4), 128)
+    data = model.data_preprocessor(data, True)
+    total, _ = model.parse_losses(model(**data, mode="loss"))
+    assert torch.isfinite(total)
+
+
+@pytest.mark.parametrize("name", BOX_LOSSES)
+def test_a_batch_without_any_proposal_gives_zero_contrast_and_gradients(name: str) -> None:
+    model = BoxDomainPretrainer(detector(name))
+    model.train()
+    data = batch()
+    for view, samples in data["data_samples"].items():
+        data["data_samples"][view] = [sample(torch.zeros(0, 4), 128) for _ in samples]
+    data = model.data_preprocessor(data, True)
+    losses = model(**data, mode="loss")
+    assert losses["loss_contrast"] == 0
+    model.parse_losses(losses)[0].backward()
+    adapter = model.online_adapter
+    assert all(p.grad is not None for p in adapter.parameters()), "DDP waits for every parameter"
+
+
+def test_ids_are_unique_over_the_batch_and_equal_in_both_views() -> None:
+    data = batch(images=3)["data_samples"]
+    for samples in data.values():
+        number_instances(samples)
+    online, momentum = ([s.gt_instances.instance_ids for s in data[v]] for v in ("online", "momentum"))
+    assert all(torch.equal(a, b) for a, b in zip(online, momentum, strict=True))
+    assert torch.cat(online).unique().numel() == 18
+    assert (online[2] // IMAGE_STRIDE == 2).all()
+
+
+def test_samples_without_ids_name_the_transform_that_gives_them() -> None:
+    samples = batch()["data_samples"]["online"]
+    del samples[0].gt_instances.instance_ids
+    with pytest.raises(ValueError, match="NumberProposals"):
+        number_instances(samples)
+
+
+def test_a_stock_config_can_be_named() -> None:
+    model = BoxDomainPretrainer(detector=STOCK["retinanet"])
+    assert model.online.backbone.depth == 50
+    preprocessor = model.data_preprocessor.data_preprocessor  # type: ignore[union-attr]
+    assert preprocessor.mean.flatten().tolist() == pytest.approx([123.675, 116.28, 103.53])  # type: ignore
+
+
+def test_num_classes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"num_clusters"):
+        BoxDomainPretrainer(detector("retinanet"), num_classes=80)
+
+
+def test_predicting_points_to_the_export() -> None:
+    model = BoxDomainPretrainer(detector("retinanet"))
+    with pytest.raises(ValueError, match="export_detector"):
+        model.forward({}, None, mode="predict")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16])
+def test_mixed_precision_step(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model = BoxDomainPretrainer(detector("retinanet"))
+    model.train()
+    with torch.autocast("cpu", dtype=dtype):
+        losses = step(model)
+    assert losses["loss_contrast"].dtype == torch.float32
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
