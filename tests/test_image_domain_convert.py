@@ -126,6 +126,17 @@ def test_threshold_counts_tensors() -> None:
     assert convert(source, torch.nn.Linear(2, 2), min_match=0.5).match.missing == ("bias",)
 
 
+def test_one_tensor_of_another_shape_is_an_error() -> None:
+    """A stem for small images (3 x 3) instead of 7 x 7: all but one of 120 tensors fit."""
+    tensors = torchvision.models.resnet18().state_dict() | {"conv1.weight": torch.zeros(64, 3, 3, 3)}
+    backbone = torchvision.models.resnet18()
+    with pytest.raises(NoMatchError, match=r"shape differs +1  conv1\.weight"):
+        convert(Source("cifar", tensors), backbone)
+    assert convert(Source("cifar", tensors), backbone, allow_partial=True).match.mismatched == (
+        "conv1.weight",
+    )
+
+
 def test_config_says_where_the_backbone_is() -> None:
     part = {"type": "ResNet", "depth": 18}
     for cfg in (
@@ -134,7 +145,7 @@ def test_config_says_where_the_backbone_is() -> None:
         {"model": {"detector": {"backbone": part}}},
     ):
         assert backbone_config(cfg) == part
-    with pytest.raises(KeyError, match="no backbone in the config"):
+    with pytest.raises(ValueError, match="no backbone in the config"):
         backbone_config({"model": {"neck": part}})
 
 

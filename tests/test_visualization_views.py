@@ -57,7 +57,7 @@ def test_views_without_boxes_are_shown_bare() -> None:
 
 def test_a_config_without_instance_ids_is_named() -> None:
     bare = DetDataSample(gt_instances=InstanceData(bboxes=torch.zeros(1, 4)))
-    with pytest.raises(KeyError, match=r"aligndet\.NumberProposals"):
+    with pytest.raises(ValueError, match=r"aligndet\.NumberProposals"):
         draw_views(item(bare, bare))
 
 

@@ -23,7 +23,6 @@ from mmengine.config import DictAction
 from aligndet.box_domain import clusters
 from aligndet.box_domain.box_features import BoxFeatures
 from aligndet.image_domain.backbones import trained_backbone
-from aligndet.image_domain.convert import NoMatchError
 from aligndet.image_domain.sources import Normalisation, normalisation_of
 from aligndet.training import load_config
 
@@ -80,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         job = clusters.ClusterJob(json.loads(text), args.images, features, options)
         key = f"{features.fingerprint()} {options} {hashlib.sha256(text).hexdigest()}"
         ids = job.run(args.out.with_name(args.out.name + ".state.npz"), key)
-    except (ValueError, KeyError, FileNotFoundError, NoMatchError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     info = {

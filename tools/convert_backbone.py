@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         source = load_source(args.source)
         prefix = None if args.prefix == "auto" else args.prefix
         result = conversion.convert(source, build_backbone(cfg), prefix, args.min_match, args.allow_partial)
-    except (conversion.NoMatchError, FileNotFoundError, KeyError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     conversion.save(result, args.out)

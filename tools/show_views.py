@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         picture = draw(load_config(args.config, args.cfg_options), args.count, args.long_side, args.seed)
         write_image(picture, str(args.out))
-    except (FileNotFoundError, KeyError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"wrote {args.out}")

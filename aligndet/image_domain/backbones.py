@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -11,23 +11,25 @@ from .convert import convert
 from .sources import load_source
 
 
-def backbone_config(cfg: Mapping) -> ConfigDict:
+def backbone_config(cfg: Mapping | Config) -> ConfigDict:
     """The backbone's part of a config.
 
     It is ``model.detector.backbone`` in a pre-training config, ``model.backbone`` in that of a detector or
     classifier, or ``backbone`` in a file with nothing else.
 
     Raises:
-        KeyError: the config has none of these.
+        ValueError: the config has none of these.
     """
     model = cfg.get("model") or {}
-    for holder in (model.get("detector") or {}, model, cfg):
-        if holder.get("backbone"):
+    for holder in (model.get("detector"), model, cfg):
+        if isinstance(holder, (Mapping, Config)) and holder.get("backbone"):
             return ConfigDict(copy.deepcopy(holder["backbone"]))
-    raise KeyError("no backbone in the config: expected model.detector.backbone, model.backbone or backbone")
+    raise ValueError(
+        "no backbone in the config: expected model.detector.backbone, model.backbone or backbone"
+    )
 
 
-def build_backbone(cfg: Mapping, initialise: bool = False) -> nn.Module:
+def build_backbone(cfg: Mapping | Config, initialise: bool = False) -> nn.Module:
     """Build the backbone of a config in the config's own ``default_scope`` (mmdet where it names none).
 
     Args:
@@ -45,7 +47,7 @@ def build_backbone(cfg: Mapping, initialise: bool = False) -> nn.Module:
     return backbone
 
 
-def starts_pretrained(cfg: Mapping) -> bool:
+def starts_pretrained(cfg: Mapping | Config) -> bool:
     """Whether the config itself gives its backbone trained weights."""
     part = backbone_config(cfg)
     inits = part.get("init_cfg") or []
@@ -53,7 +55,7 @@ def starts_pretrained(cfg: Mapping) -> bool:
     return bool(part.get("pretrained")) or any(init.get("type") == "Pretrained" for init in inits)
 
 
-def trained_backbone(cfg: Mapping, weights: str | None = None) -> nn.Module:
+def trained_backbone(cfg: Mapping | Config, weights: str | None = None) -> nn.Module:
     """A backbone with trained weights: those given (``sources.load_source``), or those the config asks for.
 
     Raises:

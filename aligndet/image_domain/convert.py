@@ -44,10 +44,10 @@ def convert(
         backbone: the detector's backbone; only its names and shapes are read.
         prefix: of the backbone in the checkpoint, such as ``backbone.``; None finds the best.
         min_match: least share of the backbone's tensors that must be found.
-        allow_partial: accept less, as long as one tensor is found.
+        allow_partial: accept less, and tensors of another shape, as long as one tensor is found.
 
     Raises:
-        NoMatchError: nothing matches, or less than ``min_match`` without ``allow_partial``.
+        NoMatchError: nothing matches; without ``allow_partial`` less than ``min_match``, or a shape differs.
     """
     wanted = {key: tuple(value.shape) for key, value in backbone.state_dict().items()}
     offered = {key: tuple(value.shape) for key, value in source.tensors.items()}
@@ -55,11 +55,11 @@ def convert(
     if not found:
         raise NoMatchError(_nothing_matches(source.name, offered, wanted, prefix))
     best = found[0]
-    if best.fraction < min_match and not allow_partial:
+    if (best.fraction < min_match or best.mismatched) and not allow_partial:
         raise NoMatchError(
-            f"{source.name} fills only {best.fraction:.0%} of the backbone (expected: {min_match:.0%}).\n"
+            f"{source.name} fills only {best.fraction:.0%} of the backbone.\n"
             f"{describe(best)}\nIs it another architecture, depth or width? "
-            "Pass --allow-partial to keep the rest at random."
+            "Pass --allow-partial (or lower --min-match) to keep the rest at random."
         )
     state = {target: _to_float(source.tensors[key]) for target, key in best.pairs}
     rivals = [m for m in found if m.fraction == best.fraction and set(m.pairs) != set(best.pairs)]

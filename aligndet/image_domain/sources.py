@@ -85,13 +85,11 @@ def _flatten(node: Mapping, prefix: str = "") -> list[tuple[str, Tensor]]:
     return found
 
 
-def normalisation_of(cfg: Mapping) -> Normalisation | None:
+def normalisation_of(cfg: Mapping | Config) -> Normalisation | None:
     """The normalisation in an OpenMMLab config's ``data_preprocessor``, in the model or beside it."""
     model = cfg.get("model") or {}
-    detector = model.get("detector") or model
-    found = (
-        detector.get("data_preprocessor") or model.get("data_preprocessor") or cfg.get("data_preprocessor")
-    )
+    holders = [h for h in (model.get("detector"), model, cfg) if isinstance(h, (Mapping, Config))]
+    found = next((h["data_preprocessor"] for h in holders if h.get("data_preprocessor")), None)
     if not found or found.get("mean") is None or found.get("std") is None:
         return None
     rgb = bool(found.get("bgr_to_rgb") or found.get("to_rgb"))

@@ -39,11 +39,11 @@ def view_boxes(sample: Any) -> tuple[np.ndarray, list[int]]:
     """(n, 4) xyxy boxes and instance ids of a DetDataSample; a view without boxes gives none.
 
     Raises:
-        KeyError: the sample has no instance ids: its pipeline does not number the proposals.
+        ValueError: the sample has no instance ids: its pipeline does not number the proposals.
     """
     instances = sample.gt_instances
     if "instance_ids" not in instances:
-        raise KeyError(
+        raise ValueError(
             "gt_instances has no instance_ids: give a pre-training config, "
             "whose pipeline has aligndet.NumberProposals and aligndet.PackView"
         )
