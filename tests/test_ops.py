@@ -1,13 +1,7 @@
-"""Every stand-in operator through mmcv's functions: against a literal definition, a numeric gradient and,
-where they exist, mmcv's compiled operators."""
+"""Every stand-in operator through mmcv's functions: against a literal definition and a numeric gradient."""
 
-import importlib
 import math
-import sys
-from collections.abc import Callable
-from importlib.util import module_from_spec
 from itertools import product
-from types import ModuleType
 
 import mmcv.ops
 import pytest
@@ -15,97 +9,24 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from aligndet.ops.finder import EXTENSION, StandInLoader, compiled_spec
-
-Case = tuple[Callable[..., Tensor], list[Tensor]]
-SUBMODULES = ["roi_align", "deform_conv", "modulated_deform_conv", "focal_loss", "multi_scale_deform_attn"]
-SUBMODULES += ["nms", "masked_conv", "carafe"]
-NO_CPU_KERNEL = {"sigmoid_focal", "softmax_focal", "ms_deform_attn", "carafe"}
-
-
-def load_stand_in() -> ModuleType:
-    spec = importlib.machinery.ModuleSpec(EXTENSION, StandInLoader())
-    module = module_from_spec(spec)
-    StandInLoader().exec_module(module)
-    return module
+from tests.ops_cases import (
+    CASES,
+    attention_case,
+    carafe_case,
+    load_stand_in,
+    modulated_case,
+    on_the_kink_case,
+    rand,
+    sigmoid_focal_case,
+    use,
+)
 
 
 @pytest.fixture(autouse=True)
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in under mmcv's functions, even where mmcv has compiled operators."""
-    module = load_stand_in()
-    use(module, monkeypatch)
+    use(load_stand_in(), monkeypatch)
     torch.manual_seed(0)
-    return module
-
-
-def use(extension: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in SUBMODULES:
-        monkeypatch.setattr(sys.modules[f"mmcv.ops.{name}"], "ext_module", extension)
-
-
-def rand(*shape: int) -> Tensor:
-    return torch.rand(*shape, dtype=torch.float64)
-
-
-def roi_align_case(ratio: int = 2, aligned: bool = True) -> Case:
-    rois = torch.tensor([[0, 1.3, 2.1, 17.0, 12.2], [1, -4.0, 3.3, 30.0, 40.0], [0, 5.0, 5.0, 5.2, 5.1]])
-    return lambda x: mmcv.ops.roi_align(x, rois.to(x), (3, 2), 0.5, ratio, "avg", aligned), [rand(2, 4, 9, 8)]
-
-
-def deform_case(groups: int = 2, deform_groups: int = 2) -> Case:
-    inputs = [rand(2, 4, 6, 7), 3 * rand(2, 18 * deform_groups, 3, 4) - 1.5, rand(6, 4 // groups, 3, 3)]
-    return lambda x, o, w: mmcv.ops.deform_conv2d(x, o, w, 2, 1, 1, groups, deform_groups), inputs
-
-
-def modulated_case(extra: int = 0) -> Case:
-    """``extra`` rows and columns make the offset maps larger than the output, as DyHead does."""
-    size = (4 + extra, 5 + extra)
-    inputs = [rand(2, 4, 4, 5), 3 * rand(2, 18, *size) - 1.5, rand(2, 9, *size), rand(6, 4, 3, 3), rand(6)]
-    return lambda x, o, m, w, b: mmcv.ops.modulated_deform_conv2d(x, o, m, w, b, 1, 1, 1, 1, 1), inputs
-
-
-def sigmoid_focal_case() -> Case:
-    target, weight, logits = torch.tensor([0, 3, 2, 4]), rand(4), 4 * rand(4, 4) - 2
-    return lambda x: mmcv.ops.sigmoid_focal_loss(x, target, 2.0, 0.25, weight.to(x), "none"), [logits]
-
-
-def softmax_focal_case() -> Case:
-    # summed: without reduction mmcv multiplies the gradient along the wrong axis
-    target, weight, logits = torch.tensor([0, 3, 2, 1]), rand(4), 4 * rand(4, 4) - 2
-    return lambda x: mmcv.ops.softmax_focal_loss(x, target, 2.0, 0.25, weight.to(x), "sum"), [logits]
-
-
-def attention_case() -> Case:
-    shapes, starts = torch.tensor([[4, 5], [2, 3]]), torch.tensor([0, 20])
-    apply = importlib.import_module("mmcv.ops.multi_scale_deform_attn").MultiScaleDeformableAttnFunction.apply
-    inputs = [rand(2, 26, 2, 3), 1.4 * rand(2, 5, 2, 2, 4, 2) - 0.2, rand(2, 5, 2, 2, 4)]
-    return lambda v, p, w: apply(v, shapes, starts, p, w, 64), inputs
-
-
-def carafe_case() -> Case:
-    return lambda x, m: mmcv.ops.carafe(x, m, 3, 2, 2), [rand(1, 4, 3, 4), rand(1, 18, 6, 8)]
-
-
-def on_the_kink_case() -> Case:
-    """Zero offsets: border samples lie exactly one pixel outside, where the value has a kink."""
-    function, inputs = modulated_case()
-    return function, [inputs[0], torch.zeros_like(inputs[1]), *inputs[2:]]
-
-
-CASES: dict[str, Callable[[], Case]] = {
-    "roi_align": roi_align_case,
-    "roi_align_adaptive": lambda: roi_align_case(0),
-    "roi_align_old": lambda: roi_align_case(2, False),
-    "deform_conv": deform_case,
-    "deform_conv_plain": lambda: deform_case(1, 1),
-    "modulated": modulated_case,
-    "modulated_large_offsets": lambda: modulated_case(3),
-    "sigmoid_focal": sigmoid_focal_case,
-    "softmax_focal": softmax_focal_case,
-    "ms_deform_attn": attention_case,
-    "carafe": carafe_case,
-}
 
 
 def bilinear(plane: Tensor, y: float, x: float) -> Tensor:
@@ -221,43 +142,6 @@ def test_masked_conv_is_the_convolution_under_the_mask() -> None:
         assert torch.allclose(conv(x, mask), wanted, atol=1e-6)
 
 
-def boxes(count: int = 80) -> tuple[Tensor, Tensor]:
-    corner = 40 * torch.rand(count, 2)
-    return torch.cat([corner, corner + 5 + 30 * torch.rand(count, 2)], 1), torch.rand(count)
-
-
-def iou(a: Tensor, b: Tensor, offset: int) -> float:
-    side = [min(a[k + 2], b[k + 2]) - max(a[k], b[k]) + offset for k in (0, 1)]
-    inter = max(0.0, float(side[0])) * max(0.0, float(side[1]))
-    area = [float((c[2] - c[0] + offset) * (c[3] - c[1] + offset)) for c in (a, b)]
-    return inter / (sum(area) - inter)
-
-
-@pytest.mark.parametrize("offset", [0, 1])
-def test_nms_is_greedy(offset: int) -> None:
-    xyxy, scores = boxes()
-    kept: list[int] = []
-    for index in scores.argsort(descending=True).tolist():
-        if all(iou(xyxy[index], xyxy[k], offset) <= 0.4 for k in kept):
-            kept.append(index)
-    assert mmcv.ops.nms(xyxy, scores, 0.4, offset)[1].tolist() == kept
-
-
-@pytest.mark.parametrize("method", ["naive", "linear", "gaussian"])
-def test_softnms_lowers_scores(method: str) -> None:
-    xyxy = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 8], [20, 20, 30, 30]])
-    dets, kept = mmcv.ops.soft_nms(xyxy, torch.tensor([0.9, 0.8, 0.3]), 0.5, 0.5, 1e-3, method)
-    lowered = {"naive": 0.0, "linear": 0.8 * 0.2, "gaussian": 0.8 * math.exp(-(0.8**2) / 0.5)}[method]
-    wanted = {0: 0.9, 2: 0.3} | ({1: lowered} if lowered else {})
-    assert kept.tolist() == sorted(wanted, key=lambda index: -wanted[index])
-    assert torch.allclose(dets[:, 4], torch.tensor([wanted[index] for index in kept.tolist()]))
-
-
-def test_nms_match_groups() -> None:
-    xyxy = torch.tensor([[0.0, 0, 10, 8, 0.8], [20, 20, 30, 30, 0.3], [0, 0, 10, 10, 0.9]])
-    assert [group.tolist() for group in mmcv.ops.nms_match(xyxy, 0.5)] == [[2, 0], [1]]
-
-
 @pytest.mark.parametrize("name", ["roi_align", "modulated", "ms_deform_attn", "carafe"])
 def test_half_precision_is_near_full(name: str) -> None:
     function, inputs = CASES[name]()
@@ -268,45 +152,3 @@ def test_half_precision_is_near_full(name: str) -> None:
     assert got.dtype == torch.bfloat16
     assert (got - wanted).abs().max() < 0.05 * wanted.abs().max()
     assert all(tensor.grad is not None for tensor in halves)
-
-
-def compiled() -> ModuleType:
-    if compiled_spec(mmcv.__path__) is None:
-        pytest.skip("this mmcv has no compiled operators")
-    return importlib.import_module(EXTENSION)
-
-
-@pytest.mark.parametrize("name", sorted({*CASES, "on_the_kink"} - NO_CPU_KERNEL))
-def test_equal_to_compiled(name: str, stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = []
-    for extension in (stand_in, compiled()):
-        use(extension, monkeypatch)
-        torch.manual_seed(0)
-        function, inputs = (CASES | {"on_the_kink": on_the_kink_case})[name]()
-        leaves = [tensor.float().requires_grad_() for tensor in inputs]
-        value = function(*leaves)
-        grads = torch.autograd.grad((value * value.detach().cos()).sum(), leaves)
-        results.append([value, *grads])
-    for ours, theirs in zip(*results, strict=True):
-        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("offset", [0, 1])
-def test_suppression_equal_to_compiled(
-    offset: int, stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    results = []
-    xyxy, scores = boxes(300)
-    for extension in (stand_in, compiled()):
-        use(extension, monkeypatch)
-        soft = [
-            mmcv.ops.soft_nms(xyxy, scores, 0.4, 0.5, 0.05, m, offset)
-            for m in ("naive", "linear", "gaussian")
-        ]
-        match = mmcv.ops.nms_match(torch.cat([xyxy, scores[:, None]], 1), 0.4)
-        results.append(
-            [mmcv.ops.nms(xyxy, scores, 0.4, offset)[1], *(t for pair in soft for t in pair), *match]
-        )
-    assert len(results[0]) == len(results[1])
-    for ours, theirs in zip(*results, strict=True):
-        assert torch.allclose(ours, theirs)
