@@ -81,11 +81,13 @@ def conditions_of(settings: Settings, base: Config, classes: tuple[str, ...]) ->
     batch = settings.batch or base.train_dataloader.batch_size
     search_seeds = min(settings.search_seeds, settings.seeds)
     iters = ", ".join(f"{count} at {percent:g} %" for percent, count in sorted(settings.iters.items()))
+    rates = ", ".join(f"{lr:g}" for lr in settings.lrs)
+    if len(settings.lrs) > 1:
+        rates += f", chosen on {settings.tune.annotations.name} with {search_seeds} seed(s)"
     return {
         "config": str(settings.config),
         "classes": ", ".join(classes[:10]) + (f", ... ({len(classes)})" if len(classes) > 10 else ""),
         "training": f"{optimizer}, {iters} iterations of {batch} images, {settings.schedule} schedule",
-        "learning rates tried": ", ".join(f"{lr:g}" for lr in settings.lrs),
-        "chosen on": f"{settings.tune.annotations.name}, {search_seeds} seed(s)",
+        "learning rates": rates,
         "reported on": settings.report.annotations.name,
     }

@@ -108,6 +108,11 @@ def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
             notes.append(f"{where}: diverged with seeds {list(arm.diverged)}; counted as AP 0.")
         if arm.failed:
             notes.append(f"{where}: no result for seeds {list(arm.failed)}; see their log.txt.")
+    for percent in sorted({arm.percent for arm in arms}):
+        if not any(value for arm in arms if arm.percent == percent for value in arm.ap.values()):
+            notes.append(
+                f"{percent:g} %: AP is 0 for every start; train longer (--iters), this tells nothing."
+            )
     if len(settings.lrs) > 1 and settings.tune.annotations == settings.report.annotations:
         notes.append("Rates were chosen on the images that AP is reported on, for all starts alike.")
     return notes

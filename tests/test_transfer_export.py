@@ -1,0 +1,182 @@
+"""Export: the stock detector loads the result and misses its classifiers only, and computes what it should."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from torch import nn
+
+from aligndet.box_domain.pretrainer import BoxDomainPretrainer
+from aligndet.transfer.export import export_detector, fit_plain
+from aligndet.transfer.source import NotThisCheckpointError, looks_like, read_checkpoint
+from aligndet.transfer.stock import build_stock, without_downloads
+from tests.small import STOCK, detector
+from tools.export_detector import main
+
+CLASSIFIERS = {
+    "retinanet": ["bbox_head.retina_cls"],
+    "fcos": ["bbox_head.conv_cls"],
+    "faster_rcnn": ["roi_head.bbox_head.fc_cls"],
+    "mask_rcnn": ["roi_head.bbox_head.fc_cls"],
+    "detr": ["bbox_head.fc_cls"],
+}
+
+
+def pretrained(name: str, path: Path) -> dict[str, torch.Tensor]:
+    """Write a pre-training checkpoint as mmengine does; momentum differs from online. Returns its tensors."""
+    register_all_modules(init_default_scope=True)
+    config = detector(name)
+    model = BoxDomainPretrainer(detector=config)
+    for parameter in model.momentum.parameters():
+        parameter.data += 1.0
+    text = Config({"model": {"type": "aligndet.BoxDomainPretrainer", "detector": config}}).pretty_text
+    torch.save({"meta": {"cfg": text}, "state_dict": model.state_dict()}, path)
+    return model.state_dict()
+
+
+def stock(name: str) -> nn.Module:
+    return MODELS.build(detector(name))
+
+
+def layer_keys(layers: list[str]) -> set[str]:
+    return {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("name", sorted(STOCK))
+def test_stock_detector_misses_only_its_classifiers(name: str, tmp_path: Path) -> None:
+    before = pretrained(name, tmp_path / "pre.pth")
+    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    state = torch.load(tmp_path / "out.pth", weights_only=True)["state_dict"]
+    result = stock(name).load_state_dict(state, strict=False)
+    assert set(result.missing_keys) == layer_keys(CLASSIFIERS[name]) == set(report.classifier)
+    assert result.unexpected_keys == []
+    for key in report.kept:
+        assert torch.equal(state[key], before[f"online.{key}"]), key
+    total = len(report.kept) + len(report.tiled) + len(report.initial) + len(report.classifier)
+    assert total == len(stock(name).state_dict())
+
+
+def test_tiled_regressor_is_equivalent(tmp_path: Path) -> None:
+    """Every class of the stock head predicts the boxes that the class-agnostic head predicts."""
+    before = pretrained("faster_rcnn", tmp_path / "pre.pth")
+    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    assert report.tiled == ["roi_head.bbox_head.fc_reg.weight", "roi_head.bbox_head.fc_reg.bias"]
+    model = stock("faster_rcnn")
+    model.load_state_dict(torch.load(tmp_path / "out.pth")["state_dict"], strict=False)
+    features = torch.randn(5, 64)
+    agnostic = nn.functional.linear(
+        features,
+        before["online.roi_head.bbox_head.fc_reg.weight"],
+        before["online.roi_head.bbox_head.fc_reg.bias"],
+    )
+    deltas = model.roi_head.bbox_head.fc_reg(features).view(5, 80, 4)
+    torch.testing.assert_close(deltas, agnostic[:, None].expand(5, 80, 4))
+
+
+def test_mask_head_has_fixed_initial_values(tmp_path: Path) -> None:
+    pretrained("mask_rcnn", tmp_path / "pre.pth")
+    reports = [export_detector(tmp_path / "pre.pth", tmp_path / f"{i}.pth") for i in range(2)]
+    states = [torch.load(tmp_path / f"{i}.pth")["state_dict"] for i in range(2)]
+    assert len(reports[0].initial) == 12
+    assert {reports[0].parts[key] for key in reports[0].initial} == {"roi_head.mask_head"}
+    for key in reports[0].initial:
+        assert torch.equal(states[0][key], states[1][key])
+
+
+def test_momentum_network(tmp_path: Path) -> None:
+    before = pretrained("retinanet", tmp_path / "pre.pth")
+    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", "momentum")
+    state = torch.load(tmp_path / "out.pth")["state_dict"]
+    head = "bbox_head.retina_reg.weight"
+    assert torch.equal(state[head], before[f"momentum.{head}"])
+    assert not torch.equal(state[head], before[f"online.{head}"])
+    assert torch.equal(state["backbone.conv1.weight"], before["online.backbone.conv1.weight"])
+    assert report.network == "momentum"
+
+
+def test_other_number_of_classes(tmp_path: Path) -> None:
+    """The regressor is repeated for the classes of the config given, not of the one pre-trained."""
+    pretrained("faster_rcnn", tmp_path / "pre.pth")
+    target = detector("faster_rcnn")
+    target.roi_head.bbox_head.num_classes = 3
+    export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", detector=target)
+    assert len(torch.load(tmp_path / "out.pth")["state_dict"]["roi_head.bbox_head.fc_reg.bias"]) == 12
+
+
+def test_exported_checkpoint_is_refitted_to_other_classes(tmp_path: Path) -> None:
+    """80 equal blocks are one regressor: fine-tuning on 3 classes keeps it."""
+    before = pretrained("faster_rcnn", tmp_path / "pre.pth")
+    export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    target = detector("faster_rcnn")
+    target.roi_head.bbox_head.num_classes = 3
+    state, report = fit_plain(read_checkpoint(tmp_path / "out.pth"), target)
+    key = "roi_head.bbox_head.fc_reg.bias"
+    assert torch.equal(state[key], before[f"online.{key}"].repeat(3))
+    assert set(report.missing + report.classifier) == layer_keys(CLASSIFIERS["faster_rcnn"])
+
+
+def test_checkpoint_of_another_detector(tmp_path: Path) -> None:
+    pretrained("retinanet", tmp_path / "pre.pth")
+    with pytest.raises(NotThisCheckpointError, match="of another detector than FCOS"):
+        export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", detector=detector("fcos"))
+    assert not (tmp_path / "out.pth").exists()
+
+
+def test_nothing_matches(tmp_path: Path) -> None:
+    pretrained("retinanet", tmp_path / "pre.pth")
+    content = torch.load(tmp_path / "pre.pth")
+    content["state_dict"] = {"online.other.weight": torch.zeros(2)}
+    torch.save(content, tmp_path / "pre.pth")
+    with pytest.raises(NotThisCheckpointError, match="none of its 1 tensors fits RetinaNet"):
+        export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (["backbone.conv1.weight", "neck.x", "bbox_head.y"], "plain detector"),
+        (["online_backbone.backbone.conv1.weight"], "official AlignDet"),
+        (["module.encoder_q.conv1.weight"], "MoCo"),
+        (["conv1.weight", "layer1.0.conv1.weight"], "bare backbone"),
+        (["backbone.conv1.weight", "head.fc.weight"], "backbone checkpoint with parts backbone, head"),
+        (["a.b"], "keys such as a.b"),
+    ],
+)
+def test_other_checkpoints_are_named(keys: list[str], words: str, tmp_path: Path) -> None:
+    state = {key: torch.zeros(1) for key in keys}
+    assert words in looks_like(state)
+    torch.save({"state_dict": state}, tmp_path / "x.pth")
+    with pytest.raises(NotThisCheckpointError, match="not an AlignDet pre-training checkpoint"):
+        export_detector(tmp_path / "x.pth", tmp_path / "out.pth")
+
+
+def test_not_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.pth").write_text("hello")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "x.pth"), str(tmp_path / "out.pth")])
+    assert "not a torch checkpoint" in capsys.readouterr().err
+
+
+def test_json_report_is_all_of_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pretrained("retinanet", tmp_path / "pre.pth")
+    assert main([str(tmp_path / "pre.pth"), str(tmp_path / "out.pth"), "--report", "json"]) == 0
+    counts: dict[str, Any] = json.loads(capsys.readouterr().out)["counts"]
+    assert counts["classifier"] == {"bbox_head": 2}
+    assert set(counts["kept"]) == {"backbone", "neck", "bbox_head"}
+
+
+def test_building_stock_never_downloads_and_leaves_the_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = detector("retinanet")
+    config.backbone.init_cfg = {"type": "Pretrained", "checkpoint": "https://example.invalid/x.pth"}
+    config.backbone.pretrained = "torchvision://resnet18"
+    assert "init_cfg" not in without_downloads(config).backbone
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *a, **k: pytest.fail("downloads"))
+    before = torch.random.get_rng_state()
+    first, second = build_stock(config).state_dict(), build_stock(config).state_dict()
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(first[key], second[key]) for key in first)
