@@ -74,6 +74,13 @@ def test_missing_files_and_empty_folders_are_named(tmp_path: Path) -> None:
         load_source("resnet18")
 
 
+def test_a_run_without_a_step_is_an_error(tmp_path: Path) -> None:
+    """mmengine trains on nothing and saves random weights when a folder holds less than one batch."""
+    torch.save({"state_dict": {"backbone.a": ONE}, "meta": {"iter": 0}}, tmp_path / "epoch_1.pth")
+    with pytest.raises(ValueError, match="before its first training step"):
+        load_source(str(tmp_path / "epoch_1.pth"))
+
+
 def test_timm_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def create_model(name: str, pretrained: bool) -> nn.Module:
         assert (name, pretrained) == ("tiny_net", True)

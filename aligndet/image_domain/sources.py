@@ -47,7 +47,7 @@ def load_source(name: str) -> Source:
 
     Raises:
         FileNotFoundError: no such file, or a folder without a checkpoint.
-        ValueError: the file holds no tensors.
+        ValueError: the file holds no tensors, or was saved before its first training step.
     """
     kind, _, rest = name.partition(":")
     if kind == "timm":
@@ -114,6 +114,8 @@ def _from_file(name: str) -> Source:
         return Source(name, importlib.import_module("safetensors.torch").load_file(name))
     checkpoint = CheckpointLoader.load_checkpoint(name, map_location="cpu")
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+    if isinstance(meta, Mapping) and meta.get("iter") == 0:
+        raise ValueError(f"{name} was saved before its first training step (fewer images than one batch?)")
     return Source(name, read_tensors(checkpoint, name), _normalisation_in(meta))
 
 
