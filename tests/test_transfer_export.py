@@ -1,6 +1,7 @@
-"""Export: the stock detector loads the result and misses its classifiers only, and computes what it should."""
+"""Export: the stock detector loads the result, misses its classifiers only, computes what it should."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,26 @@ CLASSIFIERS = {
 }
 
 
-def pretrained(name: str, path: Path) -> dict[str, torch.Tensor]:
-    """Write a pre-training checkpoint as mmengine does; momentum differs from online. Returns its tensors."""
+@cache
+def pretraining(name: str) -> tuple[str, dict[str, torch.Tensor]]:
+    """Config text and tensors of a pre-trainer whose momentum network differs from its online one."""
     register_all_modules(init_default_scope=True)
     config = detector(name)
     model = BoxDomainPretrainer(detector=config)
     for parameter in model.momentum.parameters():
         parameter.data += 1.0
     text = Config({"model": {"type": "aligndet.BoxDomainPretrainer", "detector": config}}).pretty_text
-    torch.save({"meta": {"cfg": text}, "state_dict": model.state_dict()}, path)
-    return model.state_dict()
+    return text, model.state_dict()
 
 
-def stock(name: str) -> nn.Module:
+def pretrained(name: str, path: Path) -> dict[str, torch.Tensor]:
+    """Write a pre-training checkpoint as mmengine does; returns its tensors."""
+    text, state = pretraining(name)
+    torch.save({"meta": {"cfg": text}, "state_dict": state}, path)
+    return state
+
+
+def stock(name: str) -> Any:
     return MODELS.build(detector(name))
 
 

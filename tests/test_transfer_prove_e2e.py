@@ -43,7 +43,7 @@ def words(folder: Path) -> list[str]:
     write_pretrained(folder / "pre.pth")
     text = f"{folder}/config.py --start random= --start aligndet={folder}/pre.pth --train {train} --val {val}"
     text += f" --images {folder}/images --percent 50 --seeds 1 --lr 0.001 --iters 2 --batch 2 --jobs 2"
-    return f"{text} --keep-checkpoints --work-dir {folder}/work".split()
+    return f"{text} --keep-checkpoints --freeze-backbone --work-dir {folder}/work".split()
 
 
 def test_prove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,4 +69,10 @@ def test_prove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Load checkpoint from" in (started / "log.txt").read_text()
     runner, _ = build_runner(started)
     runner.load_or_resume()
+    weights = runner.model.state_dict()
+    initial = torch.load(tmp_path / "pre.pth", weights_only=True)["state_dict"]
+    assert torch.equal(weights["backbone.conv1.weight"], initial["online.backbone.conv1.weight"])
+    assert not torch.equal(
+        weights["neck.fpn_convs.0.conv.weight"], initial["online.neck.fpn_convs.0.conv.weight"]
+    )
     assert runner.iter == 2, "a killed run goes on from its last checkpoint"

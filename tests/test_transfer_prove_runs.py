@@ -17,7 +17,7 @@ from aligndet.transfer.prove.plan import Planner, run_key
 from aligndet.transfer.prove.runs import base_config, class_names, dataset_leaf, schedulers, set_num_classes
 from aligndet.transfer.prove.score import coco_box_ap, coco_results
 from aligndet.transfer.prove.settings import EvalSet, Settings, Start
-from aligndet.transfer.prove.watch import DivergedError, WatchHook
+from aligndet.transfer.prove.watch import DivergedError, FreezeBackboneHook, WatchHook
 from tests.small import STOCK
 from tests.small_coco import make_coco
 
@@ -96,6 +96,7 @@ def test_key_follows_contents_not_names(ask: Settings, tmp_path: Path) -> None:
     assert key(replace(ask, work_dir=tmp_path / "elsewhere", threads=2, jobs=2, save_every=7)) == first
     changes = [key(other), key(ask, lr=0.02), key(ask, seed=1), key(ask, start=0), key(replace(ask, batch=2))]
     changes.append(key(replace(ask, schedule="cosine")))
+    changes.append(key(replace(ask, freeze_backbone=True)))
     changes.append(key(replace(ask, iters={10.0: 91})))
     changes.append(key(replace(ask, cfg_options={"model.rpn_head.loss_cls.loss_weight": 2.0})))
     assert len({first, *changes}) == len(changes) + 1
@@ -208,6 +209,18 @@ def test_divergence_is_judged_by_the_weights(tmp_path: Path) -> None:
     runner.iter = 19
     hook.after_train_iter(runner, 19, None, {"loss": torch.tensor(1.0)})
     assert json.loads((tmp_path / "progress.json").read_text())["iter"] == 20
+
+
+def test_frozen_backbone_stays_as_it_was() -> None:
+    model: Any = torch.nn.ModuleDict({"backbone": torch.nn.BatchNorm1d(2), "neck": torch.nn.Linear(2, 2)})
+    model.backbone = model["backbone"]
+    hook = FreezeBackboneHook(model)
+    model.train()
+    hook.before_train_iter(SimpleNamespace(), 0)
+    model["neck"](model["backbone"](torch.randn(4, 2))).sum().backward()
+    assert model["backbone"].num_batches_tracked == 0
+    assert model["backbone"].weight.grad is None
+    assert model["neck"].weight.grad is not None
 
 
 def test_config_dict_options_are_applied(ask: Settings) -> None:

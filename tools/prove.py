@@ -45,6 +45,7 @@ def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     add("--workers", type=int, default=0, help="data loading processes per run; 0 loads in the run itself")
     add("--save-every", type=int, help="iterations between resumable checkpoints (default: a quarter)")
     add("--keep-checkpoints", action="store_true", help="keep each run's last checkpoint")
+    add("--freeze-backbone", action="store_true", help="train neck and heads only, for every start (cheaper)")
     add("--work-dir", type=Path, default=Path("work_dirs/prove"))
     add("--cfg-options", nargs="+", action=DictAction, default={}, help="as in mmdet's tools/train.py")
     return parser, parser.parse_args(argv)

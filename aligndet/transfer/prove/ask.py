@@ -70,5 +70,6 @@ def settings_from_args(args: Namespace) -> Settings:
         jobs=args.jobs,
         save_every=args.save_every,
         keep_checkpoints=args.keep_checkpoints,
+        freeze_backbone=args.freeze_backbone,
         cfg_options=dict(args.cfg_options),
     )

@@ -81,13 +81,14 @@ def conditions_of(settings: Settings, base: Config, classes: tuple[str, ...]) ->
     batch = settings.batch or base.train_dataloader.batch_size
     search_seeds = min(settings.search_seeds, settings.seeds)
     iters = ", ".join(f"{count} at {percent:g} %" for percent, count in sorted(settings.iters.items()))
+    frozen = ", backbone frozen" if settings.freeze_backbone else ""
     rates = ", ".join(f"{lr:g}" for lr in settings.lrs)
     if len(settings.lrs) > 1:
         rates += f", chosen on {settings.tune.annotations.name} with {search_seeds} seed(s)"
     return {
         "config": str(settings.config),
         "classes": ", ".join(classes[:10]) + (f", ... ({len(classes)})" if len(classes) > 10 else ""),
-        "training": f"{optimizer}, {iters} iterations of {batch} images, {settings.schedule} schedule",
+        "training": f"{optimizer}, {iters} iterations of {batch} images, {settings.schedule}{frozen}",
         "learning rates": rates,
         "reported on": settings.report.annotations.name,
     }

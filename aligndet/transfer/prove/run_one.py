@@ -23,16 +23,18 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
     from mmengine.config import Config
     from mmengine.runner import Runner, find_latest_checkpoint
 
-    from aligndet.transfer.prove.watch import WatchHook
+    from aligndet.transfer.prove.watch import FreezeBackboneHook, WatchHook
 
     config = Config.fromfile(folder / "config.py")
-    eval_loaders = config.pop("prove_eval")
+    eval_loaders, freeze = config.pop("prove_eval"), config.pop("prove_freeze_backbone", False)
     config.work_dir = str(folder / "train")
     last = find_latest_checkpoint(config.work_dir) if Path(config.work_dir).is_dir() else None
     if last and Path(last).is_file():
         config.load_from, config.resume = last, True
     runner = Runner.from_cfg(config)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
+    if freeze:
+        runner.register_hook(FreezeBackboneHook(runner.model), priority="VERY_HIGH")
     if not torch.cuda.is_available():
         # A sixth less CPU time per step for a small convolutional detector; the numbers stay the same.
         runner.model.to(memory_format=torch.channels_last)

@@ -172,6 +172,7 @@ def run_config(
     config.load_from = str(checkpoint.resolve()) if checkpoint else None
     config.resume = False
     config.pop("auto_scale_lr", None)
+    config.prove_freeze_backbone = settings.freeze_backbone
     _set_runtime(config, iters, settings)
     return config
 

@@ -54,6 +54,7 @@ class Settings:
         threads: torch threads per run. jobs: runs at the same time.
         save_every: iterations between resumable checkpoints; None is a quarter of the run.
         keep_checkpoints: keep each run's last checkpoint instead of deleting it.
+        freeze_backbone: train neck and heads only, for all starts: several times cheaper on a CPU.
         cfg_options: mmdet's ``--cfg-options``, applied before everything above.
     """
 
@@ -74,6 +75,7 @@ class Settings:
     jobs: int = 1
     save_every: int | None = None
     keep_checkpoints: bool = False
+    freeze_backbone: bool = False
     cfg_options: dict[str, Any] = field(default_factory=dict)
 
     @property

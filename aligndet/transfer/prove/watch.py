@@ -15,6 +15,22 @@ class DivergedError(RuntimeError):
     """The weights hold NaN or infinity; training on is pointless."""
 
 
+class FreezeBackboneHook(Hook):
+    """Keeps a detector's backbone as it was loaded: no gradient, and norm layers in evaluation mode.
+
+    Args:
+        detector: with a ``backbone``; frozen at once, before an optimiser is made.
+    """
+
+    def __init__(self, detector: Any) -> None:
+        self.backbone = detector.backbone
+        self.backbone.requires_grad_(False)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """mmengine puts the whole detector into training mode before every iteration."""
+        self.backbone.eval()
+
+
 class WatchHook(Hook):
     """Writes ``{"iter", "max_iters", "seconds"}`` about every second, and raises :class:`DivergedError`.
 
