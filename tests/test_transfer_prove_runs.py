@@ -13,10 +13,12 @@ from mmengine.structures import InstanceData
 
 from aligndet.configs import read_config
 from aligndet.transfer.prove.ask import default_lrs
+from aligndet.transfer.prove.compare import compare
 from aligndet.transfer.prove.plan import Planner, run_key
 from aligndet.transfer.prove.runs import base_config, class_names, dataset_leaf, schedulers, set_num_classes
 from aligndet.transfer.prove.score import coco_box_ap, coco_results
 from aligndet.transfer.prove.settings import EvalSet, Settings, Start
+from aligndet.transfer.prove.status import Status
 from aligndet.transfer.prove.watch import DivergedError, FreezeBackboneHook, WatchHook
 from tests.small import STOCK
 from tests.small_coco import make_coco
@@ -194,6 +196,24 @@ def test_results_are_xywh_with_the_files_category_ids() -> None:
     assert coco_results(Detector(), Loader([None])) == [
         {"image_id": 7, "bbox": [1.0, 2.0, 10.0, 20.0], "score": 0.5, "category_id": 6}
     ]
+
+
+def test_a_run_ends_when_its_starter_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner: Any = SimpleNamespace(iter=4, max_iters=20, model=torch.nn.Linear(2, 1))
+    hook = WatchHook(tmp_path / "progress.json")
+    hook.before_train(runner)
+    hook.after_train_iter(runner, 4)
+    monkeypatch.setattr("os.getppid", lambda: 1)
+    with pytest.raises(SystemExit, match="is gone"):
+        hook.after_train_iter(runner, 4)
+
+
+def test_a_fraction_without_boxes_is_refused(ask: Settings) -> None:
+    content = json.loads(ask.train.annotations.read_text())
+    content["annotations"] = []
+    ask.train.annotations.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="images without a box"):
+        compare(replace(ask, starts=ask.starts[:1]), Status(lambda text: None))
 
 
 def test_divergence_is_judged_by_the_weights(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ Example:
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401  (before mmdet: provides the stand-in for missing compiled ops)
@@ -57,11 +59,14 @@ def main(argv: list[str] | None = None) -> int:
     from aligndet.transfer.prove.compare import compare
     from aligndet.transfer.prove.status import Status
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs on the way out
     try:
         settings = settings_from_args(args)
         _, report = compare(settings, Status())
     except (OSError, ValueError, RuntimeError) as error:
         parser.exit(2, f"error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted; the same command goes on from here\n")
     print(report)
     print(f"Written: {settings.work_dir}/results.md, results.json, plot.png")
     return 0

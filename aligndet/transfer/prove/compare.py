@@ -56,10 +56,20 @@ def _ready(start: Start, base: Config, settings: Settings, status: Status) -> St
 
 
 def _labels(settings: Settings) -> dict[tuple[float, int], Any]:
-    """Draw the label fractions of every seed."""
+    """Draw the label fractions of every seed.
+
+    Raises:
+        ValueError: a fraction without a single box; training on it would never start.
+    """
     folds = range(1, settings.seeds + 1)
     out_dir = settings.work_dir / "labels"
     fractions = split_labels(settings.train.annotations, out_dir, sorted(settings.iters), folds)
+    for fraction in fractions:
+        if not fraction.num_boxes:
+            raise ValueError(
+                f"{fraction.percent:g} % of {settings.train.annotations} is {fraction.num_images} images "
+                f"without a box (fold {fraction.fold}); use a larger --percent"
+            )
     return {(fraction.percent, fraction.fold): fraction.labeled for fraction in fractions}
 
 

@@ -33,6 +33,10 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
         config.load_from, config.resume = last, True
     runner = Runner.from_cfg(config)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
+    if not len(runner.train_dataloader.dataset):
+        raise ValueError(
+            f"{folder}: the data set's filter leaves no training image; check filter_cfg.min_size"
+        )
     if freeze:
         runner.register_hook(FreezeBackboneHook(runner.model), priority="VERY_HIGH")
     if not torch.cuda.is_available():

@@ -1,5 +1,6 @@
 """A hook that reports progress and stops a run whose weights are no longer numbers."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class FreezeBackboneHook(Hook):
 class WatchHook(Hook):
     """Writes ``{"iter", "max_iters", "seconds"}`` about every second, and raises :class:`DivergedError`.
 
+    It also ends a run whose starter is gone, so that starting the comparison again does not meet it.
+
     A loss that is not finite is only a reason to look: under AMP such a step is skipped and harmless. The
     weights decide.
     """
@@ -43,6 +46,7 @@ class WatchHook(Hook):
         self.check_every = check_every
         self._begin = self._last = time.perf_counter()
         self._first_iter = 0
+        self._starter = os.getppid()
 
     def before_train(self, runner: Any) -> None:
         """Remember where a resumed run starts, so that the rate is that of this process."""
@@ -54,6 +58,8 @@ class WatchHook(Hook):
         """Report, and check the loss of every tenth iteration."""
         if self.every_n_train_iters(runner, self.check_every) or runner.iter + 1 == runner.max_iters:
             self._check(runner, outputs)
+        if os.getppid() != self._starter:
+            raise SystemExit("the process that started this run is gone; start the comparison again to go on")
         now = time.perf_counter()
         if now - self._last > 1 or runner.iter + 1 == runner.max_iters:
             self._last = now
