@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -48,8 +49,11 @@ def train(
         the trained model.
 
     Raises:
-        ValueError: ``auto_scale_lr`` asked of a config that does not know its base batch size.
+        ValueError: ``amp`` asked without a GPU; ``auto_scale_lr`` asked of a config that does not know its
+            base batch size; or the data give no batch at all.
     """
+    if amp and not torch.cuda.is_available():
+        raise ValueError("--amp: mmengine's AmpOptimWrapper needs a GPU, and torch sees none. Leave it out.")
     if amp:
         config.optim_wrapper.type = "AmpOptimWrapper"
         config.optim_wrapper.dtype = amp
@@ -62,5 +66,19 @@ def train(
     if resume:
         config.resume = True
         config.load_from = None if resume == "auto" else resume
+    if config.get("launcher") == "pytorch" and not torch.cuda.is_available():
+        _processes_without_gpu(config)
     runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    if len(runner.train_loop.dataloader) == 0:
+        raise ValueError(
+            f"train_dataloader gives no batch: {len(runner.train_loop.dataloader.dataset)} images are fewer "
+            f"than batch_size={config.train_dataloader.batch_size}, and drop_last is set. Lower batch_size."
+        )
     return runner.train()
+
+
+def _processes_without_gpu(config: Config) -> None:
+    """Join processes over gloo and wrap without device ids; mmengine takes CUDA for granted in both."""
+    torch.distributed.init_process_group("gloo")
+    wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False, "device_ids": None}
+    config.setdefault("model_wrapper_cfg", wrapper)

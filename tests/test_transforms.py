@@ -149,5 +149,8 @@ def test_proposals_are_drawn_at_random_not_from_the_top() -> None:
     assert all(len(d) == 10 and (np.diff(d) > 0).all() for d in drawn)
     assert len(np.unique(np.concatenate(drawn))) > 90
     assert len(SampleProposals(500).transform(dict(results))["gt_bboxes"]) == 100
-    with pytest.raises(ValueError, match="at least 1"):
-        SampleProposals(0)
+    best = [SampleProposals(10, among=20).transform(dict(results))["gt_bboxes"] for _ in range(50)]
+    assert np.concatenate(best).max() == 19
+    for wrong in ({"num": 0}, {"num": 10, "among": 5}):
+        with pytest.raises(ValueError, match="num <= among"):
+            SampleProposals(**wrong)

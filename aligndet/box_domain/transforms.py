@@ -17,24 +17,25 @@ class SampleProposals(BaseTransform):
     """Keep at most ``num`` proposals of an image, drawn anew at random each time.
 
     The published code keeps the first ``num`` in file order, which favours small regions where selective
-    search wrote them first.
+    search wrote them first. Where a file is ordered best first (as ``tools/make_proposals.py`` orders a
+    backend that scores its boxes), ``among`` keeps to the better ones.
 
     Args:
         num: proposals to keep.
+        among: draw from this many first proposals of the image; from all where None.
     """
 
-    def __init__(self, num: int) -> None:
-        if num < 1:
-            raise ValueError(f"SampleProposals: num must be at least 1, got {num}")
-        self.num = num
+    def __init__(self, num: int, among: int | None = None) -> None:
+        if num < 1 or (among is not None and among < num):
+            raise ValueError(f"SampleProposals: expected 1 <= num <= among, got num={num}, among={among}")
+        self.num, self.among = num, among
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Subset ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, in file order."""
-        count = len(results["gt_bboxes"])
-        if count > self.num:
-            keep = np.sort(np.random.permutation(count)[: self.num])
-            for key in ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags"):
-                results[key] = results[key][keep]
+        count = min(len(results["gt_bboxes"]), self.among or len(results["gt_bboxes"]))
+        keep = np.sort(np.random.permutation(count)[: self.num])
+        for key in ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags"):
+            results[key] = results[key][keep]
         return results
 
 

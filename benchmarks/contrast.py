@@ -1,0 +1,104 @@
+"""The contrastive loss against the published algorithm: seconds and memory, forward and backward.
+
+    python benchmarks/contrast.py
+
+The published form loops over instances and builds (keys, queries, 1 + negatives) logits for each; it is
+written here from its description, and checked to give the same number. Both run in turn in one process;
+memory is the peak of a process of its own, less what it holds before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from aligndet.box_domain.contrast import box_contrast
+from aligndet.box_domain.slots import NO_INSTANCE, Slots
+
+Loss = Callable[[Slots, Slots], Tensor]
+
+
+def looped_contrast(online: Slots, momentum: Slots, temperature: float = 0.5) -> Tensor:
+    """The published algorithm: one instance at a time, all pairs of it against all negatives."""
+    queries, keys = F.normalize(online.embeddings, dim=1), F.normalize(momentum.embeddings, dim=1)
+    per_id = []
+    for one in online.ids.unique().tolist():
+        if one == NO_INSTANCE or not (momentum.ids == one).any():
+            continue
+        q, k = queries[online.ids == one], keys[momentum.ids == one]
+        negatives = torch.cat([queries[online.ids != one], keys[momentum.ids != one]]).detach()
+        positive = (k @ q.t())[:, :, None]
+        negative = (q @ negatives.t()).expand(len(k), -1, -1)
+        logits = torch.cat([positive, negative], 2) / temperature
+        per_id.append(-logits.log_softmax(2)[:, :, 0].mean())
+    return torch.stack(per_id).mean()
+
+
+def slots(n: int, ids: int, background: float, seed: int) -> Slots:
+    """Random embeddings of width 256; ``ids`` instances, a share of background."""
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randn(n, 256, generator=generator, requires_grad=True)
+    of = torch.randint(0, ids, (n,), generator=generator)
+    of[torch.rand(n, generator=generator) < background] = NO_INSTANCE
+    return Slots(embeddings, of)
+
+
+def seconds(loss: Loss, online: Slots, momentum: Slots) -> float:
+    start = time.perf_counter()
+    loss(online, momentum).backward()
+    return time.perf_counter() - start
+
+
+def peak(loss: Loss, n: int, ids: int, background: float) -> float:
+    """Peak memory of one forward and backward, in MB, in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_measure, args=(loss, n, ids, background, queue))
+    process.start()
+    process.join()
+    return queue.get(timeout=5) if process.exitcode == 0 else float("nan")
+
+
+def _measure(loss: Loss, n: int, ids: int, background: float, queue: multiprocessing.Queue) -> None:
+    small = slots(64, 4, 0, 0)
+    loss(small, slots(64, 4, 0, 1)).backward()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loss(slots(n, ids, background, 0), slots(n, ids, background, 1)).backward()
+    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args(argv)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {args.rounds} rounds, median")
+    print("  slots   ids  background |  loop s    ours s   ratio | loop MB  ours MB | difference")
+    for n, ids, background in ((512, 50, 0.5), (2048, 50, 0.5), (2048, 50, 0.0)):
+        pair = slots(n, ids, background, 0), slots(n, ids, background, 1)
+        gap = abs(looped_contrast(*pair).item() - box_contrast(*pair).item())
+        box_contrast(*pair).backward()
+        times = [(seconds(looped_contrast, *pair), seconds(box_contrast, *pair)) for _ in range(args.rounds)]
+        loop, ours = (statistics.median(side) for side in zip(*times, strict=True))
+        ratio = statistics.median(a / b for a, b in times)
+        memory = [peak(loss, n, ids, background) for loss in (looped_contrast, box_contrast)]
+        print(
+            f"{n:7} {ids:5} {background:11.0%} | {loop:7.2f} {ours:9.3f} {ratio:6.0f}x |"
+            f" {memory[0]:7.0f} {memory[1]:8.0f} | {gap:.1e}"
+        )
+    for n in (4096, 8192, 16384):
+        pair = slots(n, 200, 0.0, 0), slots(n, 200, 0.0, 1)
+        spent = seconds(box_contrast, *pair)
+        most = peak(box_contrast, n, 200, 0)
+        print(f"{n:7}   200          0% |       - {spent:9.3f}      - |       - {most:8.0f} |")
+
+
+if __name__ == "__main__":
+    main()
