@@ -149,6 +149,22 @@ def test_start_up_line_follows_the_operators(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_wheel_without_working_operators_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(compiled, "working_library", lambda: None)
+    monkeypatch.setattr(compiled, "installed_mmcv", lambda: ("onedl-mmcv", "2.3.6"))
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: name)
+    monkeypatch.setattr(compiled.subprocess, "run", lambda command, **options: commands.append(command))
+    monkeypatch.setattr(compiled.importlib.metadata, "version", lambda name: "2.12.1")
+    wheel = tmp_path / "onedl-mmcv-2.3.6-torch-2.12.1" / "onedl_mmcv-2.3.6.whl"
+    wheel.parent.mkdir()
+    wheel.touch()
+    with pytest.raises(SystemExit, match=r"onedl_mmcv-2.3.6.whl do not load"):
+        compiled.build_and_install(tmp_path)
+    assert str(wheel) in commands[0]
+    assert not wheel.exists()
+
+
 def test_progress_of_a_build(tmp_path: Path) -> None:
     assert compiled.object_files(tmp_path) == (0, 0)
     folder = tmp_path / "build" / "temp.linux"

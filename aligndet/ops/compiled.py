@@ -127,7 +127,8 @@ def build_and_install(cache_root: Path) -> str:
     install = ["install", "-q", "--no-deps", "--force-reinstall", "--no-cache-dir", str(wheels[-1])]
     subprocess.run([sys.executable, "-m", "pip", *install], check=True)
     if (library := working_library()) is None:
-        raise SystemExit(f"{wheels[-1]} holds no operators that load: delete {cache} and try again.")
+        shutil.rmtree(cache)  # or the next run would install the same wheel again
+        raise SystemExit(f"the operators in {wheels[-1].name} do not load; it was deleted, run this again.")
     return library
 
 
