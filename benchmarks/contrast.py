@@ -3,7 +3,7 @@
     python benchmarks/contrast.py
 
 The published form loops over instances and builds (keys, queries, 1 + negatives) logits for each; it is
-written here from its description, and checked to give the same number. Both run in turn in one process;
+written here in that form, and checked to give the same number. Both run in turn in one process;
 memory is the peak of a process of its own, less what it holds before.
 """
 
@@ -27,18 +27,19 @@ Loss = Callable[[Slots, Slots], Tensor]
 
 
 def looped_contrast(online: Slots, momentum: Slots, temperature: float = 0.5) -> Tensor:
-    """The published algorithm: one instance at a time, all pairs of it against all negatives."""
-    queries, keys = F.normalize(online.embeddings, dim=1), F.normalize(momentum.embeddings, dim=1)
+    """The published algorithm: per instance, every key beside a copy of all negatives, times all queries."""
     per_id = []
     for one in online.ids.unique().tolist():
         if one == NO_INSTANCE or not (momentum.ids == one).any():
             continue
-        q, k = queries[online.ids == one], keys[momentum.ids == one]
-        negatives = torch.cat([queries[online.ids != one], keys[momentum.ids != one]]).detach()
-        positive = (k @ q.t())[:, :, None]
-        negative = (q @ negatives.t()).expand(len(k), -1, -1)
-        logits = torch.cat([positive, negative], 2) / temperature
-        per_id.append(-logits.log_softmax(2)[:, :, 0].mean())
+        q = F.normalize(online.embeddings[online.ids == one], dim=1)
+        k = F.normalize(momentum.embeddings[momentum.ids == one], dim=1)
+        others = [online.embeddings[online.ids != one], momentum.embeddings[momentum.ids != one]]
+        negatives = F.normalize(torch.cat(others).detach(), dim=1)
+        rows = torch.cat([k[:, None], negatives.expand(len(k), -1, -1)], 1)  # (keys, 1 + negatives, width)
+        logits = q.expand(len(k), -1, -1).bmm(rows.transpose(1, 2)) / temperature
+        target = torch.zeros(len(k) * len(q), dtype=torch.long, device=q.device)
+        per_id.append(F.cross_entropy(logits.flatten(0, 1), target))
     return torch.stack(per_id).mean()
 
 

@@ -105,31 +105,32 @@ class _Contrast(Function):
         slots, slot_ids = torch.cat([queries, keys]), torch.cat([query_ids, key_ids])
         is_key = torch.zeros(len(slots), dtype=torch.bool, device=slots.device)
         is_key[len(queries) :] = True
+        any_self = bool(self_keyed.any())
         gradient = torch.zeros_like(queries)
         value = queries.new_zeros(())
         rows = weights.nonzero().flatten()
-        any_self = bool(self_keyed.any())
         for block in rows.split(max(1, BLOCK // max(1, len(slots)))):
-            similar = (queries[block] @ slots.t()).div_(temperature)
+            similar = (queries[block] / temperature) @ slots.t()
             same = query_ids[block, None] == slot_ids
-            lse = similar.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)
-            pair = same & (is_key | self_keyed[block, None]) if any_self else same & is_key
-            if any_self:  # a self-keyed id pairs with online slots, every other id with momentum slots
-                pair &= is_key ^ self_keyed[block, None]
+            # keys are momentum slots; those of a self-keyed query are online slots
+            pair = same & (is_key ^ self_keyed[block, None] if any_self else is_key)
             row, col = pair.nonzero(as_tuple=True)
-            margin = lse[row, 0] - similar[row, col]
+            of_pair = similar[row, col]
+            top = similar.amax(1, keepdim=True)
+            negative = similar.sub_(top).exp_().masked_fill_(same, 0)
+            total = negative.sum(1)
+            margin = (top[:, 0] + total.log())[row] - of_pair
             weight = weights[block][row]
             value += (weight * F.softplus(margin)).sum()
             pull = weight * margin.sigmoid()  # -d loss / d similarity of the pair
-            push = torch.zeros_like(lse[:, 0]).index_add_(0, row, pull)
-            force = (similar - lse).exp_().masked_fill_(same, 0).mul_(push[:, None])
-            force[torch.isneginf(lse[:, 0])] = 0  # no negative at all: nothing pushes
-            force[row, col] -= pull
-            gradient.index_add_(0, block, force @ slots, alpha=1 / temperature)
+            push = torch.zeros_like(total).index_add_(0, row, pull)
+            # d loss / d similarity: negative * push / total, less pull at pairs; the row's factor comes last
+            factor = torch.where(push > 0, push / total, 0)
+            force = negative.index_put_((row, col), torch.where(pull > 0, -pull / factor[row], 0))
+            gradient.index_add_(0, block, (force @ slots).mul_(factor[:, None] / temperature))
             if any_self:
-                own = self_keyed[block]
-                to_keys = torch.where(pair & own[:, None], force, 0)[:, : len(queries)]
-                gradient.addmm_(to_keys.t(), queries[block], alpha=1 / temperature)
+                own = torch.where(pair & self_keyed[block, None], force, 0)[:, : len(queries)]
+                gradient.addmm_((own * factor[:, None]).t(), queries[block], alpha=1 / temperature)
         ctx.save_for_backward(gradient)
         return value
 
