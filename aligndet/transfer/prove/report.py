@@ -103,6 +103,7 @@ def plot(results: Results, path: Path) -> None:
     )
     axes.set_xticks(percents, [f"{percent:g}" for percent in percents])
     axes.minorticks_off()
+    axes.set_xlim(percents[0] / 2, percents[-1] * 2)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
