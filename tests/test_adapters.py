@@ -150,7 +150,7 @@ def test_queries_keep_the_ids_of_the_matching(monkeypatch: pytest.MonkeyPatch) -
         return AssignResult(count, gt_inds, None, labels=torch.zeros(total).long())
 
     monkeypatch.setattr(HungarianAssigner, "assign", diagonal)
-    model, slots, _, samples = run("detr")
+    model, slots, _, _ = run("detr")
     ids = slots.ids.view(2, 2, 100)  # decoder layers, images, queries
     for image in range(2):
         assert ids[:, image, :6].tolist() == [[image * IMAGE_STRIDE + q for q in range(6)]] * 2
@@ -201,4 +201,5 @@ def test_gathered_features_equal_the_dense_projector(kernel: int) -> None:
     chosen = torch.randperm(len(places))[:40]
     features, _ = pointer.gather(places[chosen])
     weight = conv.weight.permute(0, 2, 3, 1).reshape(5, -1)
+    assert conv.bias is not None
     torch.testing.assert_close(features @ weight.t() + conv.bias, dense[chosen])

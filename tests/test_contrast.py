@@ -135,7 +135,7 @@ def test_descent_makes_two_views_find_each_other() -> None:
     ("call", "message"),
     [
         (lambda a, b: box_contrast(a, b, temperature=0), "temperature"),
-        (lambda a, b: box_contrast(a, b, missing_key="drop"), "missing_key"),
+        (lambda a, b: box_contrast(a, b, missing_key="drop"), "missing_key"),  # type: ignore[arg-type]
         (lambda a, b: box_contrast(a, Slots(torch.randn(2, 3), torch.arange(2))), "width"),
         (lambda a, b: Slots(torch.randn(2, 3), torch.arange(3)), "embeddings"),
     ],

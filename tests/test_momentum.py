@@ -36,7 +36,7 @@ def test_starts_equal_to_online_after_init_weights(model: BoxDomainPretrainer) -
     found = differences(model)
     assert found
     assert not any(found.values())
-    model.momentum.init_weights()  # the bug, put back
+    model.momentum.init_weights()  # type: ignore[operator]  # the bug, put back
     assert any(differences(model).values())
     model.follow(0.0)
 
@@ -91,7 +91,8 @@ def test_follow_moves_by_the_complement() -> None:
 
 def test_norm_statistics_follow_the_online_ones() -> None:
     """Official bug B9: buffers never followed."""
-    online = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    online: Any = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    momentum: Any
     momentum, _ = follower_of(online, nn.Identity(), [])
     online.train(), momentum.train()
     for _ in range(3):

@@ -124,7 +124,12 @@ def test_the_image_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     calls: list[int] = []
     decode = mmcv.imfrombytes
-    monkeypatch.setattr(mmcv, "imfrombytes", lambda *a, **k: calls.append(1) or decode(*a, **k))
+
+    def counted(*args: Any, **kwargs: Any) -> np.ndarray:
+        calls.append(1)
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(mmcv, "imfrombytes", counted)
     pipeline()(painted(tmp_path))
     assert len(calls) == 1
 

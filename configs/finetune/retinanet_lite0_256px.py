@@ -3,37 +3,39 @@
 #   python tools/train.py configs/finetune/retinanet_lite0_256px.py
 # Against a random start, over label fractions and seeds: tools/prove.py (docs/results.md has the command).
 _base_ = [
-    'mmdet::_base_/models/retinanet_r50_fpn.py', 'mmdet::_base_/datasets/coco_detection.py',
-    'mmdet::_base_/schedules/schedule_1x.py', 'mmdet::_base_/default_runtime.py'
+    "mmdet::_base_/models/retinanet_r50_fpn.py",
+    "mmdet::_base_/datasets/coco_detection.py",
+    "mmdet::_base_/schedules/schedule_1x.py",
+    "mmdet::_base_/default_runtime.py",
 ]
 
 model = dict(
     data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
     backbone=dict(
         _delete_=True,
-        type='mmpretrain.TIMMBackbone',
-        model_name='tf_efficientnet_lite0',
+        type="mmpretrain.TIMMBackbone",
+        model_name="tf_efficientnet_lite0",
         features_only=True,
         out_indices=(2, 3, 4),
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/lite0.pth')),
-    neck=dict(in_channels=[40, 112, 320], out_channels=64, start_level=0, add_extra_convs='on_output'),
-    bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2))
+        init_cfg=dict(type="Pretrained", checkpoint="work_dirs/lite0.pth"),
+    ),
+    neck=dict(in_channels=[40, 112, 320], out_channels=64, start_level=0, add_extra_convs="on_output"),
+    bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2),
+)
 
-resize = dict(type='Resize', scale=(256, 256), keep_ratio=True)
+resize = dict(type="Resize", scale=(256, 256), keep_ratio=True)
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadAnnotations", with_bbox=True),
     resize,
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PackDetInputs"),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type="LoadImageFromFile"),
     resize,
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+    dict(type="LoadAnnotations", with_bbox=True),
+    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
 ]
 train_dataloader = dict(batch_size=8, dataset=dict(filter_cfg=dict(min_size=1), pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
