@@ -1,14 +1,14 @@
-# Stage 2 of the demo: box-domain pre-training of configs/demo/retinanet_r18.py, 250 steps of 8 images. For a CPU.
+# Stage 2 of the demo: box-domain pre-training of configs/demo/retinanet_r18.py, 200 steps of 8 images. For a CPU.
 #   python tools/make_proposals.py IMAGES proposals.json --min-side 16
 #   python tools/train.py configs/demo/alignment_r18.py --cfg-options \
 #       train_dataloader.dataset.ann_file=proposals.json train_dataloader.dataset.data_prefix.img=IMAGES/
 # Counted in steps, not in epochs, so that it takes as long on ten images as on a thousand.
 _base_ = "../box_domain/retinanet_lite0_256px.py"
 
-model = dict(detector="{{ fileDirname }}/retinanet_r18.py", adapter=dict(embed_dim=128, num_slots=256))
+model = dict(detector="{{ fileDirname }}/retinanet_r18.py", adapter=dict(embed_dim=128, num_slots=128))
 
 view = [
-    dict(type="RandomChoiceResize", scales=[(160, 160), (192, 192), (224, 224)], keep_ratio=True),
+    dict(type="RandomChoiceResize", scales=[(160, 160), (176, 176), (192, 192)], keep_ratio=True),
     dict(type="RandomFlip", prob=0.5),
     dict(type="RandomChoice", transforms={{_base_.colour}}),
     dict(type="aligndet.PackView"),
@@ -26,10 +26,10 @@ train_dataloader = dict(
         ]
     ),
 )
-train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=250)
+train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=200)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=25),
-    dict(type="CosineAnnealingLR", by_epoch=False, begin=25, end=250, T_max=225, eta_min_ratio=0.01),
+    dict(type="CosineAnnealingLR", by_epoch=False, begin=25, end=200, T_max=175, eta_min_ratio=0.01),
 ]
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1), logger=dict(interval=10))
 log_processor = dict(by_epoch=False, window_size=10)

@@ -1,4 +1,4 @@
-"""Stage 1 of the demo: SimSiam, a ResNet-18 half as wide, 128 px, 300 steps: a minute or two on a CPU.
+"""Stage 1 of the demo: SimSiam, a ResNet-18 half as wide, 96 px, 150 steps: a minute or two on a CPU.
 
 python tools/train.py configs/demo/simsiam_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
 python tools/convert_backbone.py work_dirs/simsiam_r18 work_dirs/demo/backbone.pth --detector configs/demo/retinanet_r18.py
@@ -9,11 +9,11 @@ Counted in steps, not in epochs, so that it takes as long on ten images as on a 
 _base_ = "../image_domain/simsiam_r18_folder.py"
 
 batch_size = 32
-steps = 300
+steps = 150
 lr = 0.05
 
 view_pipeline = [
-    dict(type="RandomResizedCrop", scale=128, crop_ratio_range=(0.2, 1.0)),
+    dict(type="RandomResizedCrop", scale=96, crop_ratio_range=(0.2, 1.0)),
     dict(
         type="RandomApply",
         transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)],
@@ -44,6 +44,6 @@ train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=steps)
 param_scheduler = [dict(type="CosineAnnealingLR", T_max=steps, by_epoch=False, begin=0, end=steps)]
 custom_hooks = [dict(type="SimSiamHook", priority="HIGH", fix_pred_lr=True, lr=lr, adjust_by_epoch=False)]
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1), logger=dict(interval=10)
+    checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1), logger=dict(interval=10)
 )
 log_processor = dict(by_epoch=False, window_size=10)

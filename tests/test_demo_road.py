@@ -1,0 +1,328 @@
+"""The demo's road: stages done once, gone on with or started afresh; commands; clear errors."""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
+
+from aligndet.box_domain import BoxDomainPretrainer
+from aligndet.box_domain.slots import NO_INSTANCE, Slots
+from aligndet.demo import numbers, own_images
+from aligndet.demo.retrieval import found_share
+from aligndet.demo.road import Plan, box_domain, check, image_domain, stages, summary
+from aligndet.demo.stage import Done, Stage, StageError, Walker, environment, progress, shown
+from aligndet.training import load_config
+from tools.demo import ROOT, main, parse_args, plan_of
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def append(file: Path, then: str = "") -> tuple[str, ...]:
+    """A command that leaves a mark each time it runs."""
+    return python(f"open({str(file)!r}, 'a').write('x'); {then}")
+
+
+class Trial:
+    """A work dir with one-file stages, and what was said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.said = folder, list[str]()
+
+    def walk(self, *found: Stage, interval: float = 15) -> list[Done]:
+        walker = Walker(self.folder, ROOT, say=self.said.append, interval=interval)
+        return [walker.carry_out(stage) for stage in found]
+
+    def stage(self, name: str = "0_a", then: str = "", depends: str = "") -> Stage:
+        out = self.folder / name / "out"
+        command, read = append(out, then), lambda: out.read_text()
+        return Stage(name, "title", (command,), (out,), "mend it", read, depends=depends)
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(tmp_path / "work")
+
+
+def test_a_stage_is_done_once(trial: Trial) -> None:
+    first, again = trial.walk(trial.stage())[0], trial.walk(trial.stage())[0]
+    assert (first.number, first.reused) == ("x", False)
+    assert (again.number, again.reused) == ("x", True)
+    assert again.seconds == first.seconds > 0
+
+
+def test_a_missing_output_is_made_again(trial: Trial) -> None:
+    trial.walk(trial.stage())
+    (trial.folder / "0_a" / "out").unlink()
+    assert not trial.walk(trial.stage())[0].reused
+
+
+def test_a_failed_stage_goes_on_with_its_files(trial: Trial) -> None:
+    code = f"import os; os.path.exists({str(trial.folder / 'ok')!r}) or exit(3)"
+    with pytest.raises(StageError):
+        trial.walk(trial.stage(then=code))
+    (trial.folder / "ok").touch()
+    assert trial.walk(trial.stage(then=code))[0].number == "xx"
+
+
+def test_other_options_start_afresh_and_so_do_later_stages(trial: Trial) -> None:
+    trial.walk(trial.stage(), trial.stage("1_b"))
+    done = trial.walk(trial.stage(depends="other images"), trial.stage("1_b"))
+    assert [d.reused for d in done] == [False, False]
+    assert [d.number for d in done] == ["x", "x"], "files of the other question are gone"
+
+
+def test_a_changed_config_counts(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "c.py").write_text("a = 1")
+    stage = Stage("s", "t", (("python", "configs/c.py"),), (), "", str)
+    before = stage.key("", tmp_path)
+    assert stage.key("", tmp_path) == before
+    (tmp_path / "configs" / "c.py").write_text("a = 2")
+    assert stage.key("", tmp_path) != before
+    assert stage.key("another stage before", tmp_path) != stage.key("", tmp_path)
+
+
+def test_files_of_others_are_not_touched(trial: Trial) -> None:
+    (trial.folder / "0_a").mkdir(parents=True)
+    (trial.folder / "0_a" / "holiday.jpg").touch()
+    with pytest.raises(StageError, match=r"holds files that the demo did not make.*--work-dir"):
+        trial.walk(trial.stage())
+    assert (trial.folder / "0_a" / "holiday.jpg").exists()
+
+
+def test_a_failure_names_stage_log_and_mend(trial: Trial) -> None:
+    with pytest.raises(StageError) as caught:
+        trial.walk(trial.stage(then="print('the reason'); exit(7)"))
+    text = str(caught.value)
+    assert "stage '0_a' failed: exit status 7" in text
+    assert "  | the reason" in text
+    assert f"log:  {trial.folder / '0_a' / 'log.txt'}" in text
+    assert "mend: mend it" in text
+    assert json.loads((trial.folder / "0_a" / "stage.json").read_text())["done"] is False
+
+
+def test_an_output_that_does_not_come_is_a_failure(trial: Trial) -> None:
+    stage = replace(trial.stage(), outputs=(trial.folder / "never",))
+    with pytest.raises(StageError, match="never came out of it"):
+        trial.walk(stage)
+
+
+def test_progress_is_told_while_a_command_runs(trial: Trial) -> None:
+    code = "import time; print(' 40%|##  | 4/10 [00:02<00:03, 2img/s]', flush=True); time.sleep(1.5)"
+    trial.walk(trial.stage(then=code), interval=0.1)
+    assert trial.said.count("      4/10, 00:03 left") == 1
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        (
+            "x - mmengine - INFO - Iter(train) [ 20/200]  lr: 1e-2  eta: 0:01:05  time: 0.3  "
+            "grad_norm: 0.3  loss: 8.9582  loss_bbox: 0.6\n",
+            "step 20/200, loss 8.9582, 0:01:05 left",
+        ),
+        ("\r  0%| | 0/20 [00:00<?, ?img/s]\r 80%|8 | 16/20 [00:13<00:03, 1.1img/s]", "16/20, 00:03 left"),
+        ("[1/8] running: random 100% seed 0 4/150\n", "[1/8] running: random 100% seed 0 4/150"),
+        ("anything else\n", ""),
+    ],
+)  # fmt: skip
+def test_progress_lines(log: str, told: str) -> None:
+    assert progress(log) == told
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "MALLOC_MMAP_MAX_"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
+    monkeypatch.setenv("PYTHONPATH", "theirs")
+    found = environment(ROOT, 3)
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert found["MALLOC_MMAP_MAX_"] == "0"
+    assert found["MALLOC_TOP_PAD_"] == "1", "what the user set stays"
+    assert found["PYTHONPATH"] == f"{ROOT}{os.pathsep}theirs"
+
+
+def test_shown_commands_can_be_typed() -> None:
+    assert shown((sys.executable, "tools/x.py", "my images", "a=b")) == "python tools/x.py 'my images' a=b"
+
+
+def plan(folder: Path, own: bool = False, **options: object) -> Plan:
+    return Plan(folder / "work", ROOT, images=folder if own else None, **options)  # type: ignore[arg-type]
+
+
+def commands(found: Sequence[Stage], tool: str) -> list[list[str]]:
+    """The words after the tool's name, for each command of a tool."""
+    all_of = [command for stage in found for command in stage.commands]
+    return [list(command[2:]) for command in all_of if command[1] == f"tools/{tool}.py"]
+
+
+TOOLS = {"train": 2, "convert_backbone": 1, "show_proposals": 1, "show_views": 1, "plot_log": 1}
+
+
+@pytest.mark.parametrize(("tool", "count"), TOOLS.items())
+def test_the_tools_accept_their_commands(tool: str, count: int, tmp_path: Path) -> None:
+    found = commands(stages(plan(tmp_path, image_steps=2, box_steps=3)), tool)
+    assert len(found) == count
+    for words in found:
+        parsed = importlib.import_module(f"tools.{tool}").parse_args(words)
+        assert not str(getattr(parsed, "config", "configs/")).startswith("--")
+
+
+def test_proposals_and_comparison_accept_their_commands(tmp_path: Path) -> None:
+    found = stages(plan(tmp_path))
+    search = [importlib.import_module("tools.make_proposals")._parser().parse_args(words)
+              for words in commands(found, "make_proposals")]  # fmt: skip
+    assert [args.min_side for args in search] == [16, 16]
+    assert search[1].recall_against
+    args = importlib.import_module("tools.prove").parse_args(commands(found, "prove")[0])[1]
+    assert args.seeds == 3
+    assert args.lr == [0.02, 0.01]
+    assert args.start[0] == "random="
+    assert args.cfg_options["model.backbone.init_cfg.checkpoint"].endswith("2_image_domain/backbone.pth")
+
+
+def test_export_takes_the_last_checkpoint(tmp_path: Path) -> None:
+    steps = load_config(str(ROOT / "configs" / "demo" / "alignment_r18.py")).train_cfg.max_iters
+    assert commands(stages(plan(tmp_path)), "export_detector")[0][0].endswith(f"run/iter_{steps}.pth")
+    assert commands(stages(plan(tmp_path, box_steps=7)), "export_detector")[0][0].endswith("iter_7.pth")
+
+
+def test_steps_reach_loop_and_schedule(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, image_steps=40, box_steps=30)
+    train = importlib.import_module("tools.train")
+    for stage, steps in ((image_domain(wanted), 40), (box_domain(wanted), 30)):
+        args = train.parse_args(list(stage.commands[0][2:]))
+        config = load_config(str(ROOT / args.config), args.cfg_options)
+        assert config.train_cfg.max_iters == steps
+        assert config.param_scheduler[-1].end == steps
+        begin = config.param_scheduler[-1].begin
+        assert config.param_scheduler[-1].T_max == steps - begin
+        assert begin == 0 or config.param_scheduler[0].end == begin
+
+
+def test_without_labels_it_ends_with_the_export(tmp_path: Path) -> None:
+    found = stages(plan(tmp_path, own=True))
+    assert [stage.name for stage in found][-1] == "4_export"
+    assert not commands(found, "make_demo_data")
+    labelled = plan(tmp_path, own=True, train=tmp_path / "t.json", val=tmp_path / "v.json")
+    assert [stage.name for stage in stages(labelled)][-1] == "5_compare"
+    done = [Done(stage, "42", 61.0, False) for stage in found]
+    text = summary(plan(tmp_path, own=True), done)
+    assert "4_export        42      1:01" in text
+    assert "--train YOUR_TRAIN.json --val YOUR_VAL.json" in text
+    assert "all                     5:05" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"images": "nowhere"}, "--images .*nowhere: there is no such folder"),
+        ({"train": "t.json"}, "--train and --val go together"),
+        ({"train": "t.json", "val": "t.json"}, "with --images"),
+        ({"images": ".", "train": "t.json", "val": "t.json"}, "--train .*t.json: there is no such file"),
+        ({"max_images": 3}, "--max-images 3: at least 16"),
+        ({"box_steps": 0}, "--box-steps 0: at least 1"),
+    ],
+)
+def test_wrong_questions(options: dict, message: str, tmp_path: Path) -> None:
+    paths = {key: tmp_path / value for key, value in options.items() if isinstance(value, str)}
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        check(Plan(tmp_path / "work", ROOT, **{**options, **paths}))
+
+
+def write_images(folder: Path, count: int, size: tuple[int, int] = (40, 60), suffix: str = "png") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number}.{suffix}"), np.full((*size, 3), number, np.uint8))
+
+
+def test_copies_are_small_and_bounded(tmp_path: Path) -> None:
+    write_images(tmp_path / "in" / "deep", 5, (400, 800))
+    own_images.copy_images(tmp_path / "in", tmp_path / "out", most=3, least=2)
+    copies = sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/**/*.jpg"))
+    assert copies == ["deep/0.png.jpg", "deep/2.png.jpg", "deep/4.png.jpg"]
+    copy = cv2.imread(str(tmp_path / "out" / copies[0]))
+    assert copy is not None
+    assert copy.shape == (160, 320, 3)
+    before = (tmp_path / "out" / copies[0]).stat().st_mtime_ns
+    own_images.copy_images(tmp_path / "in", tmp_path / "out", most=3, least=2)
+    assert (tmp_path / "out" / copies[0]).stat().st_mtime_ns == before
+
+
+def test_unreadable_images_are_left_out_and_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", 4, suffix="jpg")
+    (tmp_path / "in" / "bad.jpg").write_bytes(b"no image")
+    own_images.copy_images(tmp_path / "in", tmp_path / "set" / "out", most=9, least=2)
+    assert "4 unlabelled; 1 left out, see " in numbers.images(tmp_path / "set" / "out", None)
+    assert "bad.jpg" in (tmp_path / "set" / "left_out.txt").read_text()
+    with pytest.raises(ValueError, match=r"1 of the 5 images .* cannot be read .*bad.jpg.*at least 5"):
+        own_images.copy_images(tmp_path / "in", tmp_path / "out", most=9, least=5)
+
+
+def test_another_image_is_another_question(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", 3)
+    before = own_images.fingerprint(tmp_path / "in", 9)
+    assert own_images.fingerprint(tmp_path / "in", 9) == before
+    write_images(tmp_path / "in", 4)
+    assert own_images.fingerprint(tmp_path / "in", 9) != before
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [(0, "no image found; expected files ending in"), (3, "holds 3 image.s., expected at least 16")],
+)
+def test_a_folder_with_too_little_in_it(
+    count: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import re
+
+    write_images(tmp_path / "in", count)
+    assert main(["--images", str(tmp_path / "in"), "--work-dir", str(tmp_path / "work")]) == 1
+    said = capsys.readouterr().err
+    assert "stage '0_images' failed" in said
+    assert re.search(message, said)
+    assert "mend: --images takes a folder with at least 16 readable images" in said
+
+
+def test_own_images_have_their_own_work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = plan_of(parse_args(["--images", "cats"]))
+    assert found.images == tmp_path / "cats"
+    assert found.work == ROOT / "work_dirs" / "demo_cats"
+    assert plan_of(parse_args([])).work == ROOT / "work_dirs" / "demo"
+
+
+def test_found_share() -> None:
+    """Four online slots: one finds its instance, one does not, one is background, one has no partner."""
+    online = Slots(torch.tensor([[1.0, 0], [0, 1], [1, 1], [-1, 0]]), torch.tensor([0, 1, NO_INSTANCE, 2]))
+    momentum = Slots(torch.tensor([[2.0, 0], [1, -1], [0, 3]]), torch.tensor([0, 1, NO_INSTANCE]))
+    found, chance = found_share(online, momentum)
+    assert found == pytest.approx(1 / 3)
+    assert chance == pytest.approx(2 / 6)
+    nothing = Slots(torch.zeros(1, 2), torch.tensor([NO_INSTANCE]))
+    assert found_share(nothing, momentum) == (0.0, 0.0)
+
+
+def test_the_demo_configs_build() -> None:
+    init_default_scope("mmdet")
+    stage_2 = load_config(str(ROOT / "configs" / "demo" / "alignment_r18.py"))
+    detector = load_config(str(ROOT / "configs" / "demo" / "retinanet_r18.py")).model
+    assert stage_2.model.detector == detector, "pre-trained and fine-tuned detector are one"
+    stage_1 = load_config(str(ROOT / "configs" / "demo" / "simsiam_r18.py")).model.backbone
+    assert (stage_1.stem_channels, stage_1.base_channels) == (32, 32)
+    detector.backbone.init_cfg = stage_2.model.detector.backbone.init_cfg = None
+    assert MODELS.build(detector).with_neck
+    arguments = {key: value for key, value in stage_2.model.items() if key != "type"}
+    assert BoxDomainPretrainer(**arguments).online_adapter.num_slots == 128
