@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib
-import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from contrast import looped_contrast
+from memory import peak
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
@@ -146,7 +145,9 @@ def published(config: ConfigDict, args: argparse.Namespace) -> Step:
     module: Any = importlib.import_module("aligndet.box_domain.pretrainer")
     model: Any = BoxDomainPretrainer(config)
     second = copy.deepcopy(model.online.backbone)
-    object.__setattr__(model.momentum, "backbone", second.to(DEVICE).eval())
+    second.to(DEVICE)
+    second.eval()
+    object.__setattr__(model.momentum, "backbone", second)
     for network, adapter in ((model.online, model.online_adapter), (model.momentum, model.momentum_adapter)):
         if hasattr(adapter, "pointer"):
             dense = DensePointer(adapter.pointer, adapter.projector)
@@ -186,23 +187,17 @@ def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
 ARMS = {"stock": stock, "ours": ours, "published": published}
 
 
-def peak(arm: str, args: argparse.Namespace) -> float:
-    """Peak memory of three steps in a process of its own, in MB."""
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_measure, args=(arm, args, queue))
-    process.start()
-    process.join()
-    return queue.get(timeout=5) if process.exitcode == 0 else float("nan")
-
-
-def _measure(arm: str, args: argparse.Namespace, queue: multiprocessing.Queue) -> None:
+def three_steps(arm: str, args: argparse.Namespace) -> Step:
+    """Three steps of an arm; model, data and optimiser state are made by the first, and counted."""
     torch.set_num_threads(args.threads)
-    step = ARMS[arm](_config(args), args)
-    for _ in range(3):
-        step()
-    cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    queue.put(torch.cuda.max_memory_allocated() / 2**20 if DEVICE == "cuda" else cpu)
+    config = _config(args)
+
+    def work() -> None:
+        step = ARMS[arm](config, args)
+        for _ in range(3):
+            step()
+
+    return work
 
 
 def _config(args: argparse.Namespace) -> ConfigDict:
@@ -240,7 +235,7 @@ def main(argv: list[str] | None = None) -> None:
         print(
             f"{name:10} {statistics.median(r[name] for r in rounds):7.3f} s   "
             f"{statistics.median(ratios):5.2f} x stock ({min(ratios):.2f} to {max(ratios):.2f})   "
-            f"{peak(name, args):6.0f} MB"
+            f"{peak(three_steps, name, args):6.0f} MB"
         )
 
 
