@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     from aligndet.transfer.prove.compare import compare
     from aligndet.transfer.prove.status import Status
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs on the way out
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs on the way out
     try:
         settings = settings_from_args(args)
         _, report = compare(settings, Status())
@@ -67,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.exit(2, f"error: {error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "interrupted; the same command goes on from here\n")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(report)
     print(f"Written: {settings.work_dir}/results.md, results.json, plot.png")
     return 0
