@@ -12,6 +12,7 @@ from mmengine.config import ConfigDict
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters import adapter_for, classifier_names
 from aligndet.box_domain.adapters.pointer import BACKGROUND, Places, Pointer, sample_slots
+from aligndet.box_domain.adapters.projector import Projector
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE, Slots
 from tests.small import batch, detector, sample
@@ -203,3 +204,12 @@ def test_gathered_features_equal_the_dense_projector(kernel: int) -> None:
     weight = conv.weight.permute(0, 2, 3, 1).reshape(5, -1)
     assert conv.bias is not None
     torch.testing.assert_close(features @ weight.t() + conv.bias, dense[chosen])
+
+
+def test_each_prior_has_a_last_layer_of_its_own() -> None:
+    torch.manual_seed(0)
+    projector = Projector(6, 4, 5, priors=3)
+    features, prior = torch.randn(20, 6), torch.randint(0, 3, (20,))
+    every = projector.out(projector.hidden(features).relu()).view(20, 3, 4)
+    torch.testing.assert_close(projector(features, prior), every[torch.arange(20), prior])
+    assert projector(features[:0], prior[:0]).shape == (0, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 
 class Projector(nn.Module):
@@ -39,5 +40,9 @@ class Projector(nn.Module):
         hidden = self.hidden(features).relu()
         if prior is None:
             return self.out(hidden)
-        every = self.out(hidden).view(len(hidden), -1, self.embed_dim)
-        return every[torch.arange(len(prior), device=prior.device), prior]
+        weights = self.out.weight.split(self.embed_dim)
+        biases = self.out.bias.split(self.embed_dim)
+        order = prior.argsort()
+        counts = prior.bincount(minlength=len(weights)).tolist()
+        groups = zip(hidden[order].split(counts), weights, biases, strict=True)
+        return torch.cat([linear(*group) for group in groups])[order.argsort()]
