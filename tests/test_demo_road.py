@@ -296,6 +296,23 @@ def test_a_folder_with_too_little_in_it(
     assert "mend: --images takes a folder with at least 16 readable images" in said
 
 
+def test_a_curve_in_two_parts_is_one(tmp_path: Path) -> None:
+    """The second part repeats what the first did after its last checkpoint."""
+    for part, steps in (("1", {10: 5.0, 20: 4.0, 30: 9.0}), ("2", {30: 3.0, 40: 2.0})):
+        (tmp_path / part / "vis_data").mkdir(parents=True)
+        lines = "".join(f'{{"loss": {value}, "step": {step}}}\n' for step, value in steps.items())
+        (tmp_path / part / "vis_data" / "scalars.json").write_text(lines)
+    assert numbers.logged(tmp_path, "loss") == [5, 4, 3, 2]
+    assert numbers.ends(tmp_path, "loss") == "5.00 -> 2.00"
+    with pytest.raises(ValueError, match="no logged other"):
+        numbers.logged(tmp_path, "other")
+
+
+def test_a_lost_summary_stops_nothing(trial: Trial) -> None:
+    stage = replace(trial.stage(), number=lambda: str(json.loads("{")))
+    assert trial.walk(stage)[0].number.startswith("(no summary: Expecting property name")
+
+
 def test_own_images_have_their_own_work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = plan_of(parse_args(["--images", "cats"]))
@@ -325,4 +342,4 @@ def test_the_demo_configs_build() -> None:
     detector.backbone.init_cfg = stage_2.model.detector.backbone.init_cfg = None
     assert MODELS.build(detector).with_neck
     arguments = {key: value for key, value in stage_2.model.items() if key != "type"}
-    assert BoxDomainPretrainer(**arguments).online_adapter.num_slots == 128
+    assert BoxDomainPretrainer(**arguments).online_adapter.num_slots == 192

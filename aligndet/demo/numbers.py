@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from aligndet.visualization.curves import find_scalars, read_curves
+from aligndet.visualization.curves import read_curves
 
 Labels = tuple[Path, Path, Path]
 
@@ -42,7 +42,7 @@ def image_domain(run: Path, log: Path) -> str:
 
 def box_domain(run: Path, retrieval: Path) -> str:
     """Losses at both ends, positives of a step, and how often a box finds itself in the other view."""
-    positives = read_curves(find_scalars(run))["positives"][1]
+    positives = logged(run, "positives")
     found = json.loads(retrieval.read_text())
     shares = f"{100 * found['before']:.0f} % -> {100 * found['after']:.0f} %"
     losses = f"contrast {ends(run, 'loss_contrast')}, box {ends(run, 'loss_bbox')}"
@@ -74,8 +74,22 @@ def compare(file: Path) -> str:
 
 def ends(run: Path, key: str) -> str:
     """``first -> last`` of what was logged."""
-    values = read_curves(find_scalars(run))[key][1]
+    values = logged(run, key)
     return f"{values[0]:.2f} -> {values[-1]:.2f}"
+
+
+def logged(run: Path, key: str) -> list[float]:
+    """All values of a key in order of their steps; a run that was gone on with has a file for each part.
+
+    Raises:
+        ValueError: nothing was logged under the key.
+    """
+    by_step: dict[float, float] = {}
+    for file in sorted(run.glob("**/vis_data/scalars.json")):
+        by_step.update(zip(*read_curves(file).get(key, ((), ())), strict=True))
+    if not by_step:
+        raise ValueError(f"{run} has no logged {key}")
+    return [by_step[step] for step in sorted(by_step)]
 
 
 def _count(kind: str, log: Path) -> list[str]:

@@ -136,7 +136,11 @@ class Walker:
         return seconds
 
     def _finish(self, stage: Stage, seconds: float, reused: bool) -> Done:
-        result = Done(stage, stage.number(), seconds, reused)
+        try:
+            number = stage.number()
+        except (OSError, ValueError, KeyError) as error:  # the work is done; only its summary is lost
+            number = f"(no summary: {error})"
+        result = Done(stage, number, seconds, reused)
         took = f"found done ({clock(seconds)} when it was made)" if reused else f"done in {clock(seconds)}"
         self.say(f"    {took}: {result.number}")
         self.done.append(result)

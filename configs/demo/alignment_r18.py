@@ -5,7 +5,7 @@
 # Counted in steps, not in epochs, so that it takes as long on ten images as on a thousand.
 _base_ = "../box_domain/retinanet_lite0_256px.py"
 
-model = dict(detector="{{ fileDirname }}/retinanet_r18.py", adapter=dict(embed_dim=128, num_slots=128))
+model = dict(detector="{{ fileDirname }}/retinanet_r18.py", adapter=dict(embed_dim=128, num_slots=192))
 
 view = [
     dict(type="RandomChoiceResize", scales=[(160, 160), (176, 176), (192, 192)], keep_ratio=True),

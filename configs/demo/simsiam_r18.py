@@ -30,6 +30,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
+    drop_last=False,  # the sampler never ends, so no batch is short
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
         pipeline=[
