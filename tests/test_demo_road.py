@@ -218,11 +218,11 @@ def test_without_labels_it_ends_with_the_export(tmp_path: Path) -> None:
     assert not commands(found, "make_demo_data")
     labelled = plan(tmp_path, own=True, train=tmp_path / "t.json", val=tmp_path / "v.json")
     assert [stage.name for stage in stages(labelled)][-1] == "5_compare"
-    done = [Done(stage, "42", 61.0, False) for stage in found]
+    done = [Done(stage, "42; and more", 61.0, False) for stage in found]
     text = summary(plan(tmp_path, own=True), done)
-    assert "4_export        42      1:01" in text
+    assert "4_export        42        1:01\n                and more\n" in text
     assert "--train YOUR_TRAIN.json --val YOUR_VAL.json" in text
-    assert "all                     5:05" in text
+    assert "all                       5:05" in text
 
 
 @pytest.mark.parametrize(
@@ -306,6 +306,25 @@ def test_a_curve_in_two_parts_is_one(tmp_path: Path) -> None:
     assert numbers.ends(tmp_path, "loss") == "5.00 -> 2.00"
     with pytest.raises(ValueError, match="no logged other"):
         numbers.logged(tmp_path, "other")
+
+
+def test_the_comparison_in_words(tmp_path: Path) -> None:
+    gain = {"n": 3, "mean": 1.24, "low": -0.5, "high": 3.0, "verdict": "no evidence"}
+    arms = [
+        {"start": "random", "ap": {"0": 1.0, "1": 2.0}, "ap50": {"0": 4.0, "1": 5.0}, "difference": None},
+        {"start": "aligndet", "ap": {"0": 3.0}, "ap50": {"0": 9.0}, "difference": gain},
+        {"start": "third", "ap": {}, "ap50": {}, "difference": None},
+    ]
+    (tmp_path / "r.json").write_text(json.dumps({"arms": arms}))
+    assert numbers.compare(tmp_path / "r.json").split("; ") == [
+        "random: AP 1.5, AP50 4.5",
+        "aligndet: AP 3.0, AP50 9.0",
+        "difference +1.2 [-0.5, +3.0] AP over 3 seeds: no evidence",
+        "third failed",
+    ]
+    gain.update(n=1, low=None, high=None)
+    (tmp_path / "r.json").write_text(json.dumps({"arms": arms[1:2]}))
+    assert "difference +1.2 AP over 1 seeds" in numbers.compare(tmp_path / "r.json")
 
 
 def test_a_lost_summary_stops_nothing(trial: Trial) -> None:

@@ -273,7 +273,10 @@ def walk(plan: Plan, say: Say = print, interval: float = 15.0) -> list[Done]:
 def summary(plan: Plan, done: list[Done]) -> str:
     """The closing table, where the files are, and what to do next."""
     rows = [("stage", "result", "time")]
-    rows += [(d.stage.name, d.number, clock(d.seconds) + (" (before)" if d.reused else "")) for d in done]
+    for entry in done:
+        first, *more = entry.number.split("; ")
+        rows.append((entry.stage.name, first, clock(entry.seconds) + (" (before)" if entry.reused else "")))
+        rows += [("", part, "") for part in more]
     rows.append(("all", "", clock(sum(d.seconds for d in done))))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
