@@ -13,7 +13,7 @@ from mmengine.config import Config
 from torch import nn
 
 from aligndet.box_domain.pretrainer import BoxDomainPretrainer
-from aligndet.transfer.export import export_detector, fit_plain
+from aligndet.transfer.export import export_detector, fit_plain, save
 from aligndet.transfer.source import NotThisCheckpointError, looks_like, read_checkpoint
 from aligndet.transfer.stock import build_stock, without_downloads
 from tests.small import STOCK, detector
@@ -188,3 +188,11 @@ def test_building_stock_never_downloads_and_leaves_the_random_state(monkeypatch:
     first, second = build_stock(config).state_dict(), build_stock(config).state_dict()
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
+    """prove names runs by the content of their start; a rewritten start must not look new."""
+    state = {"a": torch.arange(3.0)}
+    for name in ("one.pth", "other.pth"):
+        save(state, tmp_path / name, {"aligndet": {}})
+    assert (tmp_path / "one.pth").read_bytes() == (tmp_path / "other.pth").read_bytes()

@@ -5,6 +5,7 @@ is repeated for every class, and parts that pre-training left out (mask heads) g
 initial values, so that loading into the unmodified detector misses the classifiers and nothing else.
 """
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -198,8 +199,10 @@ def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
 
 
 def save(state: State, out: Path, meta: dict[str, Any]) -> None:
-    """Write an mmdet checkpoint atomically."""
+    """Write an mmdet checkpoint atomically; the same content gives the same bytes."""
     out.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()  # to a path, torch.save would write the temporary file's name into the archive
+    torch.save({"meta": meta, "state_dict": state}, buffer)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    torch.save({"meta": meta, "state_dict": state}, temporary)
+    temporary.write_bytes(buffer.getbuffer())
     os.replace(temporary, out)
