@@ -143,13 +143,14 @@ def test_progress_lines(log: str, told: str) -> None:
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "MALLOC_MMAP_MAX_"):
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
     monkeypatch.setenv("PYTHONPATH", "theirs")
     found = environment(ROOT, 3)
     assert found["OMP_NUM_THREADS"] == "3"
     assert found["MALLOC_MMAP_MAX_"] == "0"
+    assert found["OMP_WAIT_POLICY"] == "PASSIVE"
     assert found["MALLOC_TOP_PAD_"] == "1", "what the user set stays"
     assert found["PYTHONPATH"] == f"{ROOT}{os.pathsep}theirs"
 
