@@ -18,9 +18,12 @@ from mmengine.registry import init_default_scope
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.slots import NO_INSTANCE, Slots
 from aligndet.demo import numbers, own_images
+from aligndet.demo.plan import Plan, check
+from aligndet.demo.progress import progress, shown
 from aligndet.demo.retrieval import found_share
-from aligndet.demo.road import Plan, box_domain, check, image_domain, stages, summary
-from aligndet.demo.stage import Done, Stage, StageError, Walker, environment, progress, shown
+from aligndet.demo.road import summary
+from aligndet.demo.stage import Done, Stage, StageError, Walker, environment
+from aligndet.demo.stages import box_domain, image_domain, stages
 from aligndet.training import load_config
 from tools.demo import ROOT, main, parse_args, plan_of
 

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401
-from aligndet.demo.road import Plan, available_cores, walk
+from aligndet.demo.plan import Plan, available_cores
+from aligndet.demo.road import walk
 from aligndet.demo.stage import StageError
 
 ROOT = Path(__file__).resolve().parents[1]
