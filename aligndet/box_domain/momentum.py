@@ -93,7 +93,9 @@ class MomentumHook(Hook):
     """Move the momentum network after each optimiser step, and start it equal to the online one.
 
     Args:
-        base: momentum coefficient of the first step; it rises to 1 along a cosine over the training.
+        base: momentum coefficient of the first step; it rises to 1 along a cosine over the training. The
+            network looks back about ``1 / (1 - base)`` steps, which must stay well below the length of the
+            run: 0.996 suits tens of thousands of steps, a run of a few hundred wants 0.95.
     """
 
     priority = "NORMAL"

@@ -26,6 +26,8 @@ train_dataloader = dict(
         ]
     ),
 )
+# The momentum network must be able to follow within the run: 1 / (1 - base) steps, well below 200.
+custom_hooks = [dict(type="aligndet.MomentumHook", base=0.95)]
 train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=200)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=25),
