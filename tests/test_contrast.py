@@ -67,8 +67,8 @@ def test_momentum_gets_no_gradient() -> None:
 
 @pytest.mark.parametrize(
     ("ids", "keys"),
-    [([-1, -1], [0, 1]), ([0, 1], [-1, -1]), ([0, 1], [2, 3]), ([], [0])],
-    ids=["no query", "no key", "no common id", "no slot"],
+    [([-1, -1], [0, 1]), ([0, 1], [-1, -1]), ([0, 1], [2, 3]), ([], [0]), ([], [])],
+    ids=["no query", "no key", "no common id", "no slot", "no slot in either"],
 )
 def test_no_positive_gives_zero_with_a_graph(ids: list[int], keys: list[int]) -> None:
     embeddings = torch.randn(len(ids), 4, requires_grad=True)

@@ -109,7 +109,7 @@ class _Contrast(Function):
         gradient = torch.zeros_like(queries)
         value = queries.new_zeros(())
         rows = weights.nonzero().flatten()
-        for block in rows.split(max(1, BLOCK // max(1, len(slots)))):
+        for block in rows.split(max(1, BLOCK // len(slots))) if len(rows) else ():
             similar = (queries[block] / temperature) @ slots.t()
             same = query_ids[block, None] == slot_ids
             # keys are momentum slots; those of a self-keyed query are online slots
