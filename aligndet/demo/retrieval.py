@@ -1,8 +1,9 @@
 """How well two views of one box find each other: ``python -m aligndet.demo.retrieval CONFIG CHECKPOINT OUT``.
 
-Every foreground slot of the online view looks for its most similar slot among all those of the momentum
-view, over a batch of images. The share that finds its own instance is written as json, before training
-(``before``: neck, head and projector random) and with the checkpoint (``after``), with ``chance``.
+Every foreground slot of one view looks for its most similar slot among all those of the other view, over a
+batch of images; both come from the online network, the one that is exported. The share that finds its own
+instance is written as json, before training (``before``: neck, head and projector random) and with the
+checkpoint (``after``), with ``chance``.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def measure(model: Any, batches: list[Any]) -> dict[str, float]:
         inputs, samples = data["inputs"], data["data_samples"]
         for view in ("online", "momentum"):
             number_instances(samples[view])
-        keys, _ = model.momentum_adapter(model.momentum, inputs["momentum"], samples["momentum"])
+        keys, _ = model.online_adapter(model.online, inputs["momentum"], samples["momentum"])
         queries, _ = model.online_adapter(model.online, inputs["online"], samples["online"])
         shares.append(found_share(queries, keys))
     hits, chances = zip(*shares, strict=True)
