@@ -26,8 +26,6 @@ train_dataloader = dict(
         ]
     ),
 )
-# The momentum network must be able to follow within the run: 1 / (1 - base) steps, well below 200.
-custom_hooks = [dict(type="aligndet.MomentumHook", base=0.95)]
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 # With the 0.996 of a long training the momentum network would go a third of the way in 200 steps, and the online
 # boxes would be taught to agree with those of a nearly random network.
