@@ -44,7 +44,5 @@ optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=steps)
 param_scheduler = [dict(type="CosineAnnealingLR", T_max=steps, by_epoch=False, begin=0, end=steps)]
 custom_hooks = [dict(type="SimSiamHook", priority="HIGH", fix_pred_lr=True, lr=lr, adjust_by_epoch=False)]
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1), logger=dict(interval=10)
-)
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1), logger=dict(interval=10))
 log_processor = dict(by_epoch=False, window_size=10)
