@@ -65,3 +65,9 @@ def test_spread() -> None:
     assert spread([5.0]).std == 0.0
     with pytest.raises(ValueError, match="no values"):
         spread([])
+
+
+def test_two_detectors_that_learnt_nothing_prove_nothing() -> None:
+    """A sure difference of hundredths of a point, at an AP of hundredths of a point."""
+    assert paired_difference([0.03, 0.04, 0.03], [0.01, 0.02, 0.01]).verdict == "no evidence (AP too low)"
+    assert paired_difference([9.03, 9.04, 9.03], [9.01, 9.02, 9.01]).verdict == "helped"

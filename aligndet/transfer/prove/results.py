@@ -55,6 +55,7 @@ class Results:
         for arm in self.arms:
             entry = asdict(arm)
             if arm.difference:
+                del entry["difference"]["best"]
                 entry["difference"]["verdict"] = arm.difference.verdict
             arms.append(entry)
         return {

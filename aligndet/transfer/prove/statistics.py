@@ -9,6 +9,9 @@ from scipy import stats
 HELPED, NO_EVIDENCE, HURT = "helped", "no evidence", "hurt"
 MIN_SEEDS = 3
 
+#: Detectors below this AP (in points, both arms) have learnt nothing yet, so their difference means nothing.
+MIN_AP = 0.5
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -26,19 +29,23 @@ class PairedDifference:
     Attributes:
         n: pairs. mean: mean difference.
         low, high: Student's t interval with n - 1 degrees of freedom; infinite for fewer than two pairs.
+        best: the higher of the two arms' means.
         verdict: ``helped`` / ``no evidence`` / ``hurt``: the interval is above, around or below 0; with fewer
-            than three pairs always ``no evidence``.
+            than three pairs, or where both arms stay below :data:`MIN_AP`, always ``no evidence``.
     """
 
     n: int
     mean: float
     low: float
     high: float
+    best: float = math.inf
 
     @property
     def verdict(self) -> str:
         if self.n < MIN_SEEDS:
             return f"{NO_EVIDENCE} (too few seeds)"
+        if self.best < MIN_AP:
+            return f"{NO_EVIDENCE} (AP too low)"
         if self.low > 0:
             return HELPED
         return HURT if self.high < 0 else NO_EVIDENCE
@@ -71,5 +78,6 @@ def paired_difference(
     found = spread([a - b for a, b in zip(start, baseline, strict=True)])
     if found.n < 2:
         return PairedDifference(found.n, found.mean, -math.inf, math.inf)
+    best = max(spread(start).mean, spread(baseline).mean)
     half = float(stats.t.ppf((1 + confidence) / 2, found.n - 1)) * found.std / math.sqrt(found.n)
-    return PairedDifference(found.n, found.mean, found.mean - half, found.mean + half)
+    return PairedDifference(found.n, found.mean, found.mean - half, found.mean + half, best)
