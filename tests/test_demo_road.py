@@ -192,7 +192,7 @@ def test_proposals_and_comparison_accept_their_commands(tmp_path: Path) -> None:
     assert search[1].recall_against
     args = importlib.import_module("tools.prove").parse_args(commands(found, "prove")[0])[1]
     assert args.seeds == 3
-    assert args.lr == [0.02, 0.01]
+    assert args.lr == [0.001, 0.0005]
     assert args.start[0] == "random="
     assert args.cfg_options["model.backbone.init_cfg.checkpoint"].endswith("2_image_domain/backbone.pth")
 

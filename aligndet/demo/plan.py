@@ -36,7 +36,7 @@ class Plan:
     box_steps: int | None = None
     finetune_steps: int = 150
     seeds: int = 3
-    lrs: tuple[str, ...] = ("0.02", "0.01")
+    lrs: tuple[str, ...] = ("0.001", "0.0005")
     cores: int = 2
 
     def path(self, *parts: str) -> Path:

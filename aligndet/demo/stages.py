@@ -96,7 +96,16 @@ def box_domain(plan: Plan) -> Stage:
         options += [f"train_cfg.max_iters={steps}", f"param_scheduler.0.end={warm}"]
         options += [f"param_scheduler.1.{k}={v}" for k, v in (("begin", warm), ("end", steps))]
         options.append(f"param_scheduler.1.T_max={max(1, steps - warm)}")
-    retrieval = (sys.executable, "-m", "aligndet.demo.retrieval", config, plan.word(run), plan.word(measured))
+    retrieval = (
+        sys.executable,
+        "-m",
+        "aligndet.demo.retrieval",
+        config,
+        plan.word(run),
+        plan.word(measured),
+        "--images",
+        "16",
+    )
     pictures = folder / "views.png", folder / "losses.png"
     keys = ("--keys", "loss_contrast", "loss_bbox", "positives")
     return Stage(
@@ -153,7 +162,18 @@ def prove_command(plan: Plan, train: str, val: str, folder: str) -> tuple[str, .
     """The comparison, as a command."""
     starts = ("--start", "random=", "--start", f"aligndet={plan.word(plan.path('4_export', 'detector.pth'))}")
     data = ("--train", train, "--val", val, "--images", folder, "--percent", "100")
-    sizes = ("--iters", plan.finetune_steps, "--lr", *plan.lrs, "--seeds", plan.seeds)
+    sizes = (
+        "--iters",
+        plan.finetune_steps,
+        "--batch",
+        4,
+        "--schedule",
+        "cosine",
+        "--lr",
+        *plan.lrs,
+        "--seeds",
+        plan.seeds,
+    )
     rest = ("--jobs", plan.cores, "--work-dir", plan.path("5_compare"))
     weights = ("--cfg-options", f"model.backbone.init_cfg.checkpoint={backbone(plan)}")
     return plan.tool("prove", "configs/demo/retinanet_r18.py", *starts, *data, *sizes, *rest, *weights)
