@@ -85,27 +85,45 @@ def filter_boxes(
     Returns:
         Boxes (K, 4) float32 xyxy, best first, and their scores (K,) or None.
     """
-    boxes = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
+    rows = filter_rows(boxes, scores, height, width, options, name)
+    chosen = None if scores is None else np.asarray(scores, dtype=np.float32)[rows]
+    return clip(boxes, height, width)[rows], chosen
+
+
+def filter_rows(
+    boxes: Array,
+    scores: Array | None,
+    height: int,
+    width: int,
+    options: FilterOptions,
+    name: str = "",
+) -> Array:
+    """As :func:`filter_boxes`, but gives the rows (K,) of `boxes` that are kept, best first."""
+    boxes = clip(boxes, height, width)
     if scores is not None and len(scores) != len(boxes):
         raise ValueError(f"{name or 'image'}: {len(boxes)} boxes but {len(scores)} scores")
-    boxes = np.clip(boxes, 0, np.asarray([width, height, width, height], dtype=np.float32))
-    boxes, scores = _unique(boxes, scores)
+    rows = _unique(boxes, scores)
+    boxes = boxes[rows]
+    scores = None if scores is None else np.asarray(scores, dtype=np.float32)[rows]
     keep = _admitted(boxes, height, width, options)
     order = _rank(boxes, scores, options, name)
     order = order[keep[order]]
-    kept = order[suppress(boxes[order], options.iou, options.max_per_image)]
-    return boxes[kept], None if scores is None else scores[kept]
+    return rows[order[suppress(boxes[order], options.iou, options.max_per_image)]]
 
 
-def _unique(boxes: Array, scores: Array | None) -> tuple[Array, Array | None]:
-    """Sorted unique boxes with area; of duplicates the best score."""
+def clip(boxes: Array, height: int, width: int) -> Array:
+    """Boxes (N, 4) float32 xyxy cut off at the border of the image."""
+    boxes = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
+    return np.clip(boxes, 0, np.asarray([width, height, width, height], dtype=np.float32))
+
+
+def _unique(boxes: Array, scores: Array | None) -> Array:
+    """Rows of the sorted unique boxes with area; of duplicates the one with the best score."""
+    rows: Array = np.arange(len(boxes))
     if scores is not None:
-        scores = np.asarray(scores, dtype=np.float32)
-        best_first = np.argsort(-scores, kind="stable")
-        boxes, scores = boxes[best_first], scores[best_first]
-    solid = area(boxes) > 0
-    boxes, first = np.unique(boxes[solid], axis=0, return_index=True)
-    return boxes.reshape(-1, 4), None if scores is None else scores[solid][first]
+        rows = np.argsort(-np.asarray(scores, dtype=np.float32), kind="stable")
+    rows = rows[area(boxes[rows]) > 0]
+    return rows[np.unique(boxes[rows], axis=0, return_index=True)[1]]
 
 
 def _admitted(boxes: Array, height: int, width: int, options: FilterOptions) -> Array:
