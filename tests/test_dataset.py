@@ -1,15 +1,21 @@
-"""The proposal data set: what a user can get wrong is named."""
+"""The proposal data set: a store and a json give the same samples, and what a user can get wrong is named."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.registry import init_default_scope
 
-from aligndet.box_domain import ProposalDataset
+from aligndet.box_domain import LoadProposals, ProposalDataset, ProposalInstances
+from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.store_writer import StoreWriter
 
 
 def write(tmp_path: Path, boxes: list[list[float]], names: tuple[str, ...] = ("proposal",)) -> Path:
@@ -37,9 +43,122 @@ def write(tmp_path: Path, boxes: list[list[float]], names: tuple[str, ...] = ("p
     return path
 
 
-def load(path: Path, images: Path) -> ProposalDataset:
+def as_store(path: Path) -> Path:
+    out = path.with_suffix(".store")
+    source = read_proposals(path)
+    with StoreWriter(out, source.info) as writer:
+        writer.extend(source)
+    return out
+
+
+def load(path: Path, images: Path, **options: Any) -> ProposalDataset:
     init_default_scope("mmdet")
-    return ProposalDataset(ann_file=str(path), data_prefix={"img": str(images)}, pipeline=[])
+    return ProposalDataset(ann_file=str(path), data_prefix={"img": str(images)}, pipeline=[], **options)
+
+
+def many(tmp_path: Path) -> Path:
+    """Ten images with 0 to 9 boxes, ids out of order, boxes in the file's own order, one box of no size."""
+    rng = np.random.default_rng(0)
+    path = write(tmp_path, [])
+    content = json.loads(path.read_text())
+    content["images"] = [
+        {"id": 50 - i, "file_name": f"{i % 2}.jpg", "width": 64, "height": 60 + i} for i in range(10)
+    ]
+    content["categories"] = [{"id": 4, "name": "cluster_0"}, {"id": 3, "name": "cluster_1"}]
+    rows = [(50 - i, n) for i in range(10) for n in range(i)]
+    content["annotations"] = [
+        {
+            "id": n,
+            "image_id": rows[n][0],
+            "bbox": [*rng.uniform(0, 20, 2).round(2), *rng.uniform(2, 30, 2).round(2)],
+            "area": 9,
+            "iscrowd": 0,
+            "category_id": 3 + n % 2,
+        }
+        for n in rng.permutation(len(rows)).tolist()
+    ]
+    content["annotations"][7]["bbox"][2] = 0.5
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["json", "store"])
+def test_samples_equal_those_of_mmdet_s_coco_dataset(tmp_path: Path, kind: str) -> None:
+    path = many(tmp_path)
+    ours = load(path if kind == "json" else as_store(path), tmp_path / "images")
+    names = ("cluster_0", "cluster_1")
+    mmdets = CocoDataset(
+        ann_file=str(path),
+        data_prefix={"img": str(tmp_path / "images")},
+        metainfo={"classes": names},
+        filter_cfg={"filter_empty_gt": True},
+        pipeline=[],
+    )
+    assert len(ours) == len(mmdets) == 9
+    assert ours.metainfo["classes"] == names
+    for index in range(len(ours)):
+        mine, other = ours.get_data_info(index), mmdets.get_data_info(index)
+        instances, theirs = mine.pop("instances"), other.pop("instances")
+        assert mine == other
+        assert [i["bbox_label"] for i in instances] == [i["bbox_label"] for i in theirs]
+        np.testing.assert_allclose([i["bbox"] for i in instances], [i["bbox"] for i in theirs], atol=1e-5)
+        assert ours.get_cat_ids(index) == mmdets.get_cat_ids(index)
+
+
+@pytest.mark.parametrize("kind", ["json", "store"])
+def test_loading_gives_what_mmdet_s_transform_gives(tmp_path: Path, kind: str) -> None:
+    path = many(tmp_path)
+    data = load(path if kind == "json" else as_store(path), tmp_path / "images")
+    ours = LoadProposals()(data.get_data_info(-1))
+    theirs = LoadAnnotations(with_bbox=True)(data.get_data_info(-1))
+    for key in ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags"):
+        mine, other = ours[key], theirs[key]
+        if key == "gt_bboxes":
+            assert type(mine) is type(other)
+            mine, other = mine.tensor.numpy(), other.tensor.numpy()
+        assert mine.dtype == other.dtype
+        np.testing.assert_array_equal(mine, other)
+    ours["gt_bboxes"].tensor[0, 0] = -7  # a copy: the file is not touched
+    assert data.get_data_info(-1)["instances"].boxes[0, 0] != -7
+    with pytest.raises(TypeError, match="LoadAnnotations"):
+        LoadProposals()({"instances": []})
+
+
+def test_a_sample_holds_a_view_of_the_file_and_copies_cost_nothing(tmp_path: Path) -> None:
+    data = load(as_store(many(tmp_path)), tmp_path / "images")
+    instances = data.get_data_info(3)["instances"]
+    assert np.shares_memory(instances.boxes, data.proposals.columns["boxes"])
+    assert copy.deepcopy(instances) is instances
+    assert isinstance(instances, ProposalInstances)
+    assert instances[1:3] == [instances[1], instances[2]] == list(instances)[1:3]
+    assert len(pickle.dumps(data)) < 5000 + 8 * len(data)  # a worker that is spawned gets the path
+    assert pickle.loads(pickle.dumps(data)).get_data_info(3)["img_path"] == data.get_data_info(3)["img_path"]
+
+
+def test_filter_and_subsets(tmp_path: Path) -> None:
+    path = as_store(many(tmp_path))
+    data = load(path, tmp_path / "images")
+    assert len(load(path, tmp_path / "images", filter_cfg={"filter_empty_gt": False})) == 10
+    assert len(load(path, tmp_path / "images", test_mode=True)) == 10
+    assert len(load(path, tmp_path / "images", filter_cfg={"min_size": 62})) == 8
+    assert len(load(path, tmp_path / "images", indices=4)) == 4
+    ids = [data.get_data_info(i)["img_id"] for i in range(len(data))]
+    for indices, expected in [(3, ids[:3]), (-2, ids[-2:]), ([5, 0], [ids[5], ids[0]])]:
+        part = data.get_subset(indices)
+        assert [part.get_data_info(i)["img_id"] for i in range(len(part))] == expected
+        assert part.proposals is data.proposals
+    assert len(data) == 9
+    data.get_subset_(3)
+    assert len(data) == 3
+
+
+def test_a_file_without_image_sizes_names_the_conversion(tmp_path: Path) -> None:
+    path = write(tmp_path, [[4, 5, 20, 30]])
+    content = json.loads(path.read_text())
+    del content["images"][0]["width"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"convert_proposals\.py .* --images"):
+        load(path, tmp_path / "images")
 
 
 def test_reads_boxes_and_leaves_out_images_without_any(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from .contrast import box_contrast
 from .dataset import ProposalDataset
+from .loading import LoadProposals, ProposalInstances
 from .momentum import MomentumHook
 from .pretrainer import BoxDomainPretrainer
 from .slots import NO_INSTANCE, Slots
@@ -10,10 +11,12 @@ from .transforms import NumberProposals, PackView, SampleProposals
 __all__ = [
     "NO_INSTANCE",
     "BoxDomainPretrainer",
+    "LoadProposals",
     "MomentumHook",
     "NumberProposals",
     "PackView",
     "ProposalDataset",
+    "ProposalInstances",
     "SampleProposals",
     "Slots",
     "box_contrast",

@@ -33,7 +33,7 @@ train_dataloader = dict(
         data_prefix=dict(img="data/coco/train2017/"),
         pipeline=[
             dict(type="LoadImageFromFile"),
-            dict(type="LoadAnnotations", with_bbox=True),
+            dict(type="aligndet.LoadProposals"),
             dict(type="aligndet.SampleProposals", num=80),
             dict(type="aligndet.NumberProposals"),
             dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),

@@ -23,7 +23,7 @@ train_dataloader = dict(
         data_prefix=dict(img="data/images/"),
         pipeline=[
             dict(type="LoadImageFromFile"),
-            dict(type="LoadAnnotations", with_bbox=True),
+            dict(type="aligndet.LoadProposals"),
             dict(type="aligndet.SampleProposals", num=30, among=40),
             dict(type="aligndet.NumberProposals"),
             dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),

@@ -19,7 +19,7 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type="LoadImageFromFile"),
-            dict(type="LoadAnnotations", with_bbox=True),
+            dict(type="aligndet.LoadProposals"),
             dict(type="aligndet.SampleProposals", num=20, among=40),
             dict(type="aligndet.NumberProposals"),
             dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),

@@ -1,0 +1,138 @@
+"""From lists of images and boxes, in any order, to a :class:`ProposalStore` in memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..layout import encode_name, name_hash
+from ..store import ProposalStore
+
+Array = np.ndarray
+BLOCK = 1 << 15  # boxes turned into arrays at once
+
+
+class ImageTable:
+    """Names, ids and sizes of images, held as bytes and numbers, not as Python objects."""
+
+    def __init__(self) -> None:
+        self.names, self.ends, self.hashes = bytearray(), array("q", [0]), array("Q")
+        self.ids, self.sizes = array("q"), array("i")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, file_name: str, image_id: int, width: int = -1, height: int = -1) -> None:
+        """One more image; -1 where the size is not known."""
+        name = encode_name(file_name)
+        self.names += name
+        self.ends.append(len(self.names))
+        self.hashes.append(name_hash(name))
+        self.ids.append(image_id)
+        self.sizes.extend((width, height))
+
+    def columns(self) -> dict[str, Array]:
+        """As in :mod:`aligndet.proposals.layout`."""
+        hashes = np.array(self.hashes, np.uint64)
+        rows = np.argsort(hashes, kind="stable")
+        return {
+            "image_ids": np.array(self.ids, np.int64),
+            "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
+            "names": np.frombuffer(bytes(self.names), np.uint8),
+            "name_offsets": np.array(self.ends, np.int64),
+            "name_hashes": hashes[rows],
+            "name_rows": rows,
+        }
+
+
+class BoxTable:
+    """Boxes, scores and categories in file order, each with the key (id or row) of its image."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Array, Array, Array, Array]] = []
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._keys, self._xywh = array("q"), array("d")
+        self._scores, self._categories = array("d"), array("q")
+
+    def add(self, key: int, xywh: Sequence[float], score: float | None = None, category: int = 1) -> None:
+        """One more box, xywh in pixels.
+
+        Raises:
+            ValueError, TypeError: not four numbers.
+        """
+        x, y, w, h = xywh
+        self._xywh.extend((x, y, w, h))
+        self._keys.append(key)
+        self._scores.append(np.nan if score is None else score)
+        self._categories.append(category)
+        if len(self._keys) >= BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        xywh = np.array(self._xywh, np.float64).reshape(-1, 4)
+        corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32)
+        scores, categories = np.array(self._scores, np.float32), np.array(self._categories, np.int32)
+        self._done.append((np.array(self._keys, np.int64), corners, scores, categories))
+        self._fresh()
+
+    def columns(self) -> tuple[Array, Array, Array, Array]:
+        """Keys (B,), boxes (B, 4) float32 xyxy, scores (B,) and categories (B,)."""
+        self._flush()
+        parts = [np.concatenate([block[i] for block in self._done]) for i in range(4)]
+        self._done = []
+        return parts[0], parts[1], parts[2], parts[3]
+
+
+def gather(
+    images: ImageTable,
+    rows: Array,
+    boxes: Array,
+    scores: Array,
+    labels: Array | None,
+    info: Mapping[str, Any],
+    skipped: Iterable[Mapping[str, str]] = (),
+) -> ProposalStore:
+    """Put boxes under their images, in file order within an image, and leave out what is no box.
+
+    Args:
+        images: the images.
+        rows: (B,) the image of each box.
+        boxes: (B, 4) float32 xyxy.
+        scores: (B,) nan where a box has none.
+        labels: (B,) pseudo-classes from 0, or None.
+        info: of the store; the number of boxes left out is added.
+        skipped: of the store.
+    """
+    columns: dict[str, Array | None] = dict(images.columns())
+    sizes = columns["sizes"]
+    assert sizes is not None
+    keep = _solid(boxes, sizes[rows])
+    if len(rows) > 1 and (rows[1:] < rows[:-1]).any():
+        order = np.argsort(rows, kind="stable")
+        order = order[keep[order]]
+    else:
+        order = np.flatnonzero(keep)
+    lost = len(rows) - len(order)
+    if lost or len(rows) != len(boxes) or (order[1:] < order[:-1]).any():
+        rows, boxes, scores = rows[order], boxes[order], scores[order]
+        labels = None if labels is None else labels[order]
+    offsets = np.zeros(len(images) + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=len(images)), out=offsets[1:])
+    columns |= {"boxes": boxes, "offsets": offsets, "clusters": labels}
+    columns["scores"] = None if np.isnan(scores).all() else scores
+    noted = {**info, "boxes_left_out": lost} if lost else info
+    return ProposalStore(columns, noted, skipped=[dict(row) for row in skipped])
+
+
+def _solid(boxes: Array, sizes: Array) -> Array:
+    """Mask (B,) of boxes with finite corners, sides of a pixel or more and some part inside the image."""
+    known = sizes[:, 0] >= 0
+    far = np.where(known[:, None], sizes, np.inf)
+    inside = np.minimum(boxes[:, 2:], far) > np.maximum(boxes[:, :2], 0)
+    large = boxes[:, 2:] - boxes[:, :2] >= 1
+    return (np.isfinite(boxes[:, :2]) & np.isfinite(boxes[:, 2:]) & inside & large).all(axis=1)
