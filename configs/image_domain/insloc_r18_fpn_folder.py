@@ -1,0 +1,46 @@
+"""InsLoc, ResNet-18 with a 64-channel FPN and 128 px composites, on a folder of your own images (any nesting; no labels).
+One GPU, or a CPU with patience.
+
+python tools/train.py configs/image_domain/insloc_r18_fpn_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+python tools/export_insloc.py work_dirs/insloc_r18_fpn_folder work_dirs/insloc_r18_fpn_folder/detector.pth --detector YOUR_DETECTOR.py
+
+Keep queue_len well below the number of images, or an image meets old keys of its own among the negatives.
+"""
+
+_base_ = "insloc_r50_fpn_200e_imagenet.py"
+
+images = "data/images/"
+batch_size = 32
+canvas = 128
+model = dict(
+    backbone=dict(depth=18),
+    neck=dict(in_channels=[64, 128, 256, 512], out_channels=64),
+    roi_head=dict(out_channels=64, bbox_head=dict(in_channels=64, conv_out_channels=64, fc_out_channels=256)),
+    box_augmentation=dict(anchor_generator=dict(strides=[8])),
+    queue_len=1024,
+    momentum=0.01,
+)
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=2,
+    dataset=dict(
+        data_root=images,
+        pipeline=[
+            dict(
+                type="MultiBranch",
+                branch_field=["query", "key"],
+                query=[
+                    dict(type="aligndet.CopyAndPaste", background=0, canvas=canvas),
+                    *_base_.after_pasting,
+                ],
+                key=[
+                    dict(type="aligndet.CopyAndPaste", background=1, canvas=canvas),
+                    *_base_.after_pasting,
+                ],
+            )
+        ],
+    ),
+)
+optim_wrapper = dict(optimizer=dict(lr=0.03 * batch_size / 256))
+auto_scale_lr = dict(base_batch_size=batch_size)
+default_hooks = dict(logger=dict(interval=10))
