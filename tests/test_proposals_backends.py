@@ -1,16 +1,25 @@
-"""The registry of backends, and the two that come with the package."""
+"""The registry of backends, and those that come with the package (`fast` has its own tests)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from aligndet.proposals.backends import backend_names, make_backend, parse_options, register, registry
+from aligndet.proposals.backends import (
+    backend_names,
+    make_backend,
+    parse_options,
+    register,
+    registry,
+    run_backend,
+)
 from aligndet.proposals.backends.opencv import support
 from aligndet.proposals.boxes import iou_matrix
+from aligndet.proposals.store_writer import StoreWriter
 
 
 def nothing_backend(size: float = 1.0, deep: bool = False, name: str = "n", count: int = 3) -> Callable:
@@ -28,11 +37,14 @@ def two_squares() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_known_names() -> None:
-    assert backend_names() == ["opencv", "selectivesearch"]
+    assert {"file", "grid", "opencv", "random", "selectivesearch"} <= set(backend_names())
+    assert backend_names() == sorted(backend_names())
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(KeyError, match=r"unknown proposal backend 'magic'.*opencv, selectivesearch"):
+    with pytest.raises(
+        KeyError, match=r"unknown proposal backend 'magic'.*file, grid, opencv, random, selectivesearch"
+    ):
         make_backend("magic")
 
 
@@ -104,3 +116,81 @@ def test_support_is_the_sum_of_powered_overlap_whatever_the_chunk() -> None:
     expected = [sum(iou_matrix(boxes[i : i + 1], boxes)[0] ** 4) for i in range(30)]
     np.testing.assert_allclose(support(boxes, rows=7), expected, rtol=1e-6)
     assert support(np.zeros((0, 4))).shape == (0,)
+
+
+def test_backends_may_give_levels_and_take_the_name() -> None:
+    def by_name(image: np.ndarray, name: str) -> tuple:
+        return np.full((1, 4), len(name)), None, np.array([7])
+
+    by_name.takes_name = True  # type: ignore[attr-defined]
+    image = np.zeros((4, 4, 3), np.uint8)
+    raw = run_backend(by_name, image, "abc")
+    assert (raw.boxes[0, 0], raw.scores, raw.levels) == (3, None, [7])
+    raw = run_backend(nothing_backend(), image, "abc")
+    assert (len(raw.boxes), raw.scores, raw.levels) == (3, None, None)
+
+
+def test_random_boxes_follow_the_name_and_the_bounds() -> None:
+    image = np.zeros((200, 400, 3), np.uint8)
+    options = {"count": 4000, "min_size": 0.1, "max_size": 0.6, "max_ratio": 2.0}
+    boxes = run_backend(make_backend("random", **options), image, "a.jpg").boxes
+    np.testing.assert_array_equal(boxes, run_backend(make_backend("random", **options), image, "a.jpg").boxes)
+    assert (boxes != run_backend(make_backend("random", **options), image, "b.jpg").boxes).any(axis=1).all()
+    assert (boxes != run_backend(make_backend("random", seed=1, **options), image, "a.jpg").boxes).any()
+    sides = boxes[:, 2:] - boxes[:, :2]
+    assert boxes.min() >= 0
+    assert (boxes[:, 2:] <= [400.001, 200.001]).all()
+    ratio, size = sides[:, 0] / sides[:, 1], np.sqrt(sides.prod(axis=1) / (200 * 400))
+    assert 0.49 < ratio.min() < 0.55 < 1.9 < ratio.max() < 2.01
+    assert 0.099 < size.min() < 0.11 < 0.55 < size.max() < 0.601
+    assert abs(np.log(size).mean() - np.log([0.1, 0.6]).mean()) < 0.05  # uniform in the logarithm
+    with pytest.raises(ValueError, match="min_size <= max_size"):
+        make_backend("random", min_size=0.9)
+
+
+def test_a_grid_covers_the_image_evenly() -> None:
+    image = np.zeros((100, 200, 3), np.uint8)
+    raw = run_backend(make_backend("grid", levels=2, overlap=0.0, ratio=1.0), image, "")
+    expected = [[x, y, x + 100, y + 50] for y in (0, 50) for x in (0, 100)]
+    expected += [[x, y, x + 50, y + 25] for y in (0, 25, 50, 75) for x in (0, 50, 100, 150)]
+    np.testing.assert_allclose(raw.boxes, expected)
+    assert raw.levels is not None
+    assert raw.levels.tolist() == [1] * 4 + [2] * 16
+    half = run_backend(make_backend("grid", levels=1, overlap=0.5, ratio=1.0), image, "").boxes
+    assert sorted({x for x, *_ in half.tolist()}) == [0, 50, 100]
+    wide = run_backend(make_backend("grid"), image, "").boxes
+    ratios = (wide[:, 2] - wide[:, 0]) / (wide[:, 3] - wide[:, 1])
+    np.testing.assert_allclose(sorted(set(ratios.round(3))), [1, 2, 4], atol=0.01)  # of a 2:1 image
+    assert wide.min() >= -1e-4
+    with pytest.raises(ValueError, match="levels >= 1"):
+        make_backend("grid", levels=0)
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ("a/b/1.jpg", "a/b/1.jpg"),
+        ("1.jpg", "a/b/1.jpg"),  # without folders
+        ("1", "a/b/1.jpg"),  # SoCo: without folders and ending
+        ("b/1.jpg", "a/b/1.jpg"),  # mmdet: with the last folder
+        ("a/b/1", "a/b/1.jpg"),
+    ],
+)
+def test_file_backend_finds_an_image_by_the_names_in_use(tmp_path: Path, known: str, asked: str) -> None:
+    with StoreWriter(tmp_path / "s") as writer:
+        writer.append("other.jpg", 1, (90, 90), np.array([[0, 0, 5, 5]]))
+        writer.append(known, 2, (90, 90), np.array([[1, 2, 30, 40.5]]), scores=np.array([0.5]))
+    backend = make_backend("file", path=str(tmp_path / "s"))
+    raw = run_backend(backend, np.zeros((90, 90, 3), np.uint8), asked)
+    assert (raw.boxes.tolist(), raw.levels) == ([[1, 2, 30, 40.5]], None)
+    assert raw.scores is not None
+    assert raw.scores.tolist() == [0.5]
+    with pytest.raises(LookupError, match=r"has no boxes for x/2\.jpg; it names its images like other\.jpg"):
+        run_backend(backend, np.zeros((9, 9, 3), np.uint8), "x/2.jpg")
+
+
+def test_file_backend_without_a_file_says_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="path=FILE"):
+        make_backend("file")
+    with pytest.raises(FileNotFoundError):
+        make_backend("file", path=str(tmp_path / "none.json"))

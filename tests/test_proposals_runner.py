@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,7 +19,10 @@ import numpy as np
 import pytest
 
 from aligndet.proposals.filters import FilterOptions
-from aligndet.proposals.runner import ProposalOptions, make_proposals
+from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.job import chunk_size
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.runner import make_proposals
 
 TESTS = Path(__file__).parent
 HERE = Path(__file__).stem
@@ -108,7 +112,7 @@ def test_ids_of_a_coco_json_are_kept(tmp_path: Path) -> None:
 def test_result_does_not_depend_on_workers_or_chunks(tmp_path: Path) -> None:
     source = write_images(tmp_path / "in")
     texts = set()
-    for number, (workers, chunk) in enumerate([(1, 16), (2, 3), (3, 1)]):
+    for number, (workers, chunk) in enumerate([(0, 0), (2, 3), (3, 1)]):
         out = tmp_path / f"{number}.json"
         make_proposals(source, out, fake(), workers=workers, chunk=chunk, progress=False)
         texts.add(out.read_bytes())
@@ -145,7 +149,7 @@ def test_an_image_that_kills_its_process_is_skipped(tmp_path: Path) -> None:
     source = write_images(tmp_path / "in", 4)
     deadly = np.full((80, 90, 3), 2, np.uint8)
     cv2.imwrite(str(source / "002b.png"), deadly)
-    content = run(source, tmp_path / "out.json", fake(), workers=2, chunk=1)
+    content = run(source, tmp_path / "out.json", fake(), workers=2, chunk=3)
     assert [row["file_name"] for row in content["info"]["skipped"]] == ["002b.png"]
     assert "process died" in content["info"]["skipped"][0]["reason"]
     assert len(content["images"]) == 4
@@ -171,7 +175,7 @@ def wait_for_parts(out: Path, count: int) -> set[Path]:
     deadline = time.monotonic() + 60
     folder = out.with_name(f"{out.name}.parts")
     while time.monotonic() < deadline:
-        parts = set(folder.glob("*.json")) if folder.exists() else set()
+        parts = set(folder.glob("*.npz")) if folder.exists() else set()
         if len(parts) >= count:
             return parts
         time.sleep(0.02)

@@ -1,60 +1,88 @@
-"""Writing and reading proposals as COCO json, the format mmdet's CocoDataset opens."""
+"""Writing proposals as COCO json, the format mmdet's CocoDataset opens, and reading true boxes from one."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from .images import ImageEntry
+from .formats.coco import read_coco
+from .store import ProposalStore
 
 
-@dataclass(frozen=True)
-class ImageProposals:
-    """What was found in one image: boxes (N, 4) xyxy, best first, or why it was skipped."""
+def write_coco(store: ProposalStore, out: Path) -> None:
+    """Write a store as COCO json, image by image; readers see the old file or the whole new one.
 
-    width: int = 0
-    height: int = 0
-    boxes: tuple[tuple[float, float, float, float], ...] = ()
-    scores: tuple[float, ...] | None = None
-    skipped: str = ""
-
-
-def assemble(
-    entries: Sequence[ImageEntry], found: Sequence[ImageProposals], info: dict[str, Any]
-) -> dict[str, Any]:
-    """One COCO dictionary of all images; skipped ones are listed in `info.skipped` and nowhere else."""
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    skipped: list[dict[str, str]] = []
-    for entry, result in zip(entries, found, strict=True):
-        if result.skipped:
-            skipped.append({"file_name": entry.file_name, "reason": result.skipped})
-            continue
-        size = {"width": result.width, "height": result.height}
-        images.append({"id": entry.id, "file_name": entry.file_name, **size})
-        for index, box in enumerate(result.boxes):
-            score = None if result.scores is None else result.scores[index]
-            annotations.append(_annotation(len(annotations) + 1, entry.id, box, score))
-    return {
-        "info": {**info, "skipped": skipped},
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": 1, "name": "proposal"}],
-    }
+    Scores become ``score``, clusters the categories (``cluster_i`` has id i + 1); hierarchy levels have no
+    place in a COCO json. Skipped images are listed in ``info.skipped`` and nowhere else.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            _write(store, stream)
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _annotation(number: int, image_id: int, box: Sequence[float], score: float | None) -> dict[str, Any]:
+def _write(store: ProposalStore, stream: IO[str]) -> None:
+    info = _dumps({"description": "AlignDet proposals", **store.info})
+    stream.write('{"info":' + info[:-1] + ',"skipped":')
+    _write_list(store.skipped(), stream)
+    stream.write('},"images":')
+    _write_list((_image(store, image) for image in range(len(store))), stream)
+    stream.write(',"annotations":')
+    _write_list(_annotations(store), stream)
+    names = store.info.get("clusters", {}).get("names") or [f"cluster_{i}" for i in range(store.num_clusters)]
+    categories = [{"id": i, "name": name} for i, name in enumerate(names or ["proposal"], start=1)]
+    stream.write(f',"categories":{_dumps(categories)}}}')
+
+
+def _write_list(rows: Iterable[Any], stream: IO[str]) -> None:
+    stream.write("[")
+    for number, row in enumerate(rows):
+        stream.write(("," if number else "") + _dumps(row))
+    stream.write("]")
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _image(store: ProposalStore, image: int) -> dict[str, Any]:
+    width, height = store.size(image)
+    if width < 0:
+        raise ValueError(
+            f"{store.path or 'the proposals'}: the size of image {store.file_name(image)} is not known, "
+            "which a COCO json needs; give the folder of the images (--images)"
+        )
+    name = store.file_name(image)
+    return {"id": int(store.image_ids[image]), "file_name": name, "width": width, "height": height}
+
+
+def _annotations(store: ProposalStore) -> Iterator[dict[str, Any]]:
+    number = 0
+    for image in range(len(store)):
+        scores, clusters = (store.column(name, image) for name in ("scores", "clusters"))
+        for place, box in enumerate(store.boxes(image).tolist()):
+            number += 1
+            score = math.nan if scores is None else float(scores[place])
+            category = 1 if clusters is None else int(clusters[place]) + 1
+            yield _annotation(number, int(store.image_ids[image]), box, score, category)
+
+
+def _annotation(number: int, image_id: int, box: list[float], score: float, category: int) -> dict[str, Any]:
     x1, y1, x2, y2 = (_short(value) for value in box)
     w, h = _short(x2 - x1), _short(y2 - y1)
     row = {"id": number, "image_id": image_id, "bbox": [x1, y1, w, h], "area": _short(w * h)}
-    row |= {"iscrowd": 0, "category_id": 1}
-    return row if score is None else {**row, "score": round(score, 5)}
+    row |= {"iscrowd": 0, "category_id": category}
+    return row if math.isnan(score) else {**row, "score": round(score, 5)}
 
 
 def _short(value: float) -> float | int:
@@ -63,23 +91,7 @@ def _short(value: float) -> float | int:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write json so that a reader sees the old file or the whole new one, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def boxes_by_file(path: Path) -> dict[str, np.ndarray]:
-    """Boxes (N, 4) xyxy per file name of a COCO json; crowd boxes are left out."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    rows: dict[int, list[list[float]]] = {image["id"]: [] for image in content["images"]}
-    for annotation in content["annotations"]:
-        if not annotation.get("iscrowd"):
-            x, y, w, h = annotation["bbox"]
-            rows[annotation["image_id"]].append([x, y, x + w, y + h])
-    return {
-        image["file_name"]: np.asarray(rows[image["id"]], dtype=np.float64).reshape(-1, 4)
-        for image in content["images"]
-    }
+    """Boxes (N, 4) float64 xyxy per file name of a COCO json; crowd boxes are left out."""
+    store = read_coco(path)
+    return {store.file_name(image): store.boxes(image).astype(np.float64) for image in range(len(store))}

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from .formats.json_stream import stream_object
+from .image_table import ImageTable
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
-
-
-@dataclass(frozen=True)
-class ImageEntry:
-    """One image to search: its COCO id, and its file name relative to the image root (forward slashes)."""
-
-    id: int
-    file_name: str
 
 
 class UnreadableImageError(Exception):
     """The file is missing, empty or no image; the message says which."""
 
 
-def list_images(source: Path, image_root: Path | None = None) -> tuple[list[ImageEntry], Path]:
+def list_images(source: Path, image_root: Path | None = None) -> tuple[ImageTable, Path]:
     """All images of a folder (recursively, sorted by name) or of a COCO json (its order and ids).
+
+    No file is opened. Sub-folders are read one at a time (hidden ones are not), links to folders are
+    followed, and memory is that of an :class:`.image_table.ImageTable`. What cannot be listed (a sub-folder
+    without permission, a name that a json has twice) is noted in its ``skipped``.
 
     Args:
         source: folder or COCO json.
@@ -40,17 +38,17 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[list[Imag
         root = image_root or source
         if not source.absolute().is_relative_to(root.absolute()):
             raise ValueError(f"image root {root}: expected a folder that contains {source}")
-        files = (path.absolute() for path in source.rglob("*") if _is_image(path))
-        found = sorted(path.relative_to(root.absolute()).as_posix() for path in files)
-        entries = [ImageEntry(number, name) for number, name in enumerate(found, start=1)]
+        prefix = source.absolute().relative_to(root.absolute()).as_posix()
+        table = ImageTable()
+        _scan("" if prefix == "." else f"{prefix}/", os.fspath(source), frozenset(), table)
     elif source.is_file():
-        entries = _read_coco(source)
-        root = image_root or (_guess_root(source, entries) if entries else source.parent)
+        table = _read_coco(source)
+        root = image_root or (_guess_root(source, table) if len(table) else source.parent)
     else:
         raise FileNotFoundError(f"{source}: no such folder or COCO json")
-    if not entries:
+    if not len(table):
         raise ValueError(f"{source}: no image found; expected files ending in {', '.join(sorted(SUFFIXES))}")
-    return entries, root
+    return table, root
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -77,24 +75,63 @@ def read_image(path: Path) -> np.ndarray:
     return image
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _scan(name: str, path: str, above: frozenset[tuple[int, int]], table: ImageTable) -> None:
+    """Add the images below folder `name` (ending in "/"), in the order of their whole names."""
+    entries, above = _entries(name, path, above, table)
+    for key, entry in entries:
+        if key.endswith("/"):
+            _scan(f"{name}{key}", entry.path, above, table)
+        else:
+            table.add(f"{name}{key}", len(table) + 1)
 
 
-def _read_coco(path: Path) -> list[ImageEntry]:
+def _entries(
+    name: str, path: str, above: frozenset[tuple[int, int]], table: ImageTable
+) -> tuple[list[tuple[str, os.DirEntry[str]]], frozenset[tuple[int, int]]]:
+    """Images and sub-folders (their key ends in "/") of one folder, sorted; none where it cannot be read."""
     try:
-        images = json.loads(path.read_text(encoding="utf-8"))["images"]
-        entries = [ImageEntry(int(image["id"]), str(image["file_name"])) for image in images]
+        stat = os.stat(path)
+        if (stat.st_dev, stat.st_ino) in above:
+            return [], above  # a link to a folder above it
+        with os.scandir(path) as entries:
+            found = [(key, entry) for entry in entries if (key := _key(entry))]
+    except OSError as error:
+        if not above:
+            raise
+        table.skip(name, f"folder cannot be read: {error.strerror or error}")
+        return [], above
+    found.sort(key=lambda pair: pair[0])  # "a.jpg" < "a/": the order of whole names
+    return found, above | {(stat.st_dev, stat.st_ino)}
+
+
+def _key(entry: os.DirEntry[str]) -> str:
+    """An image's name, a folder's with "/", nothing for what is neither."""
+    try:
+        if entry.is_dir():
+            return "" if entry.name.startswith(".") else f"{entry.name}/"
+    except OSError:
+        return f"{entry.name}/"
+    image = os.path.splitext(entry.name)[1].lower() in SUFFIXES and not entry.name.startswith(".")
+    # a link to nowhere is listed, so that the report can say so; a pipe is not, it would block
+    return entry.name if image and (entry.is_file() or entry.is_symlink()) else ""
+
+
+def _read_coco(path: Path) -> ImageTable:
+    table = ImageTable()
+    try:
+        for key, value in stream_object(path):
+            if key == "images":
+                table.add(str(value["file_name"]), int(value["id"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: expected a COCO json with a list 'images' of {{id, file_name}}; got {error!r}"
         ) from error
-    if len({entry.id for entry in entries}) != len(entries):
+    if len(np.unique(np.array(table.ids))) != len(table):
         raise ValueError(f"{path}: image ids are not unique")
-    return entries
+    return table.without_equal_names()
 
 
-def _guess_root(source: Path, entries: list[ImageEntry]) -> Path:
+def _guess_root(source: Path, entries: ImageTable) -> Path:
     """The first usual place that holds any of the first few images (one of them may be missing)."""
     split = source.stem.split("_")[-1]
     places = [source.parent.parent / "images", source.parent.parent / split, source.parent / "images"]

@@ -1,82 +1,77 @@
 """Proposals of many images: in parallel, resumable, and the same whatever the number of workers.
 
-Images are cut into chunks. A finished chunk is kept as a small part file in `<OUT>.parts/`, named by a hash
+Images are cut into chunks. A finished chunk is kept as a small part file in ``OUT.parts/``, named by a hash
 of everything it depends on (backend, options, filter, the files' names, sizes and times). A run that was
 interrupted finds its parts again; after a change of options or images the names differ, so nothing stale is
-used. The parts are removed when the whole file is written.
+used. When every chunk has its part, they are put together in the order of the images, and removed.
+
+Any number of processes on any number of machines may fill one parts folder (see `shard`); memory does not
+grow with the number of boxes, and by some tens of bytes for each image.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from .backends import make_backend
-from .backends.registry import resolved_options
-from .coco import ImageProposals, assemble, write_json
-from .filters import FilterOptions
-from .images import ImageEntry, list_images
+from .coco import write_coco
+from .engines import make_engine
+from .images import list_images
+from .job import Job, assemble, chunk_size
+from .options import ProposalOptions
 from .parallel import run_chunks
-from .search import search_files
+from .parts import part_key, write_part
+from .store import ProposalStore
+from .store_writer import check_out, into_place
 
-FORMAT = 1  # part of every hash: raise it when the meaning of a part file changes
-
-
-@dataclass(frozen=True)
-class ProposalOptions:
-    """Everything the proposals depend on, apart from the images themselves.
-
-    Attributes:
-        backend: a name of :mod:`aligndet.proposals.backends`, with its options.
-        filter: which raw boxes are kept.
-        max_side: search on a copy whose long side is at most this many pixels, boxes scaled back;
-            0 searches the image as it is. Filter options mean original pixels either way.
-    """
-
-    backend: str = "selectivesearch"
-    backend_options: dict[str, Any] = field(default_factory=dict)
-    filter: FilterOptions = field(default_factory=FilterOptions)
-    max_side: int = 0
-
-    def describe(self) -> dict[str, Any]:
-        """All options with the backend's defaults filled in, as json can hold them."""
-        options = resolved_options(self.backend, self.backend_options)
-        rule = asdict(self.filter)
-        return {
-            "backend": self.backend,
-            "backend_options": options,
-            "filter": rule,
-            "max_side": self.max_side,
-        }
+SHOWN = 20  # skipped images named in a summary
 
 
 @dataclass(frozen=True)
 class ProposalReport:
-    """What a run did; `str()` is the summary a person reads."""
+    """What a run did; `str()` is the summary a person reads.
+
+    Attributes:
+        images, boxes, without_boxes: of the file written; all 0 for a shard, which writes none.
+        searched: images searched in this run; those of earlier runs were found done.
+        skips: images left out.
+        skipped: file name and reason of the first of them; `out` holds all.
+        out: the store or json.
+        shard: which part of the work this was, as "2/8"; empty for the whole.
+    """
 
     images: int
     boxes: int
     without_boxes: int
+    searched: int
+    skips: int
     skipped: list[dict[str, str]]
     out: Path
+    shard: str = ""
 
     def __str__(self) -> str:
+        if self.shard:
+            return (
+                f"shard {self.shard}: done ({self.searched} images searched now). When all shards are done, "
+                f"the same command without --shard writes {self.out}"
+            )
         mean = self.boxes / max(self.images, 1)
         lines = [f"{self.out}: {self.boxes} proposals in {self.images} images ({mean:.1f} per image)"]
         if self.without_boxes:
             lines.append(f"{self.without_boxes} images have no proposal")
-        if self.skipped:
-            lines.append(f"{len(self.skipped)} images skipped:")
+        if self.skips:
+            lines.append(f"{self.skips} images skipped:")
             lines += [f"  {row['file_name']}: {row['reason']}" for row in self.skipped]
+        if self.skips > len(self.skipped):
+            place = "info.skipped" if self.out.suffix == ".json" else "skipped.jsonl"
+            lines.append(f"  and {self.skips - len(self.skipped)} more, all in {place} of {self.out}")
         return "\n".join(lines)
 
 
@@ -85,83 +80,100 @@ def make_proposals(
     out: Path,
     options: ProposalOptions | None = None,
     image_root: Path | None = None,
-    workers: int = 1,
-    chunk: int = 16,
+    workers: int = 0,
+    chunk: int = 0,
     progress: bool = True,
+    engine: str = "local",
+    scheduler: str = "",
+    shard: tuple[int, int] | None = None,
 ) -> ProposalReport:
-    """Search every image of a folder or COCO json and write one COCO json of proposals.
+    """Search every image of a folder or COCO json and write a proposal store or COCO json.
 
     Args:
         source: folder (searched recursively) or COCO json.
-        out: the json to write.
-        options: see :class:`ProposalOptions`.
+        out: what to write: a COCO json if its name ends in ".json", else the folder of a store.
+        options: see :class:`.options.ProposalOptions`.
         image_root: folder of the json's file names, when it is not beside it.
-        workers: processes; 1 works in this one. The result does not depend on it.
-        chunk: images per part file.
+        workers: processes of the local engine; 0 works in this one. The result does not depend on it.
+        chunk: images per part file; 0 chooses by their number.
         progress: show a bar with rate and time left.
+        engine, scheduler: see :func:`.engines.make_engine`.
+        shard: (i, n) does only every n-th chunk, from the i-th (0 to n - 1), and writes no `out`.
 
     Raises:
-        FileNotFoundError, ValueError, KeyError, TypeError, ImportError: wrong input or options, before any
-            work is done; ValueError also when not one image can be used. Single images that cannot be read
-            or searched raise nothing: they are skipped and listed.
+        FileNotFoundError, ValueError, KeyError, TypeError, ImportError, OSError: wrong input or options,
+            before any work is done; ValueError also when not one image can be used. Single images that
+            cannot be read or searched raise nothing: they are skipped and listed.
     """
     options = options or ProposalOptions()
     make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
-    entries, root = list_images(Path(source), image_root)
-    chunks = [entries[start : start + chunk] for start in range(0, len(entries), chunk)]
-    parts_folder = out.with_name(f"{out.name}.parts")
-    parts = [parts_folder / f"{_fingerprint(part, root, options)}.json" for part in chunks]
-    _search_missing(chunks, parts, root, options, workers, progress)
-    found = [ImageProposals(**row) for part in parts for row in json.loads(part.read_text(encoding="utf-8"))]
-    if all(row.skipped for row in found):
-        raise ValueError(
-            f"none of the {len(found)} images in {root} can be used; the first: {found[0].skipped}"
-        )
-    info = {"description": "AlignDet proposals", **options.describe()}
-    content = assemble(entries, found, info)
-    write_json(out, content)
-    shutil.rmtree(parts_folder)
-    return _report(content, out)
+    first, step = shard or (0, 1)
+    if not 0 <= first < step:
+        raise ValueError(f"shard {first}/{step}: expected i/n with 0 <= i < n")
+    as_json = out.suffix == ".json"
+    if not as_json:
+        check_out(out)
+    table, root = list_images(Path(source), image_root)
+    folder = out.with_name(f"{out.name}.parts")
+    job = Job(table, root.absolute(), options, folder, part_key(options), chunk or chunk_size(len(table)))
+    mine = range(first, len(job), step)
+    searched = _search_missing(job, mine, engine, workers, scheduler, progress)
+    if shard:
+        return ProposalReport(0, 0, 0, searched, 0, [], out, f"{first}/{step}")
+    store = assemble(job, folder / "store")
+    report = _report(store, searched, out)
+    if as_json:
+        write_coco(store, out)
+    else:
+        into_place(folder / "store", out)
+    shutil.rmtree(folder, ignore_errors=True)
+    return report
 
 
 def _search_missing(
-    chunks: Sequence[Sequence[ImageEntry]],
-    parts: Sequence[Path],
-    root: Path,
-    options: ProposalOptions,
-    workers: int,
-    progress: bool,
-) -> None:
+    job: Job, mine: Sequence[int], kind: str, workers: int, scheduler: str, progress: bool
+) -> int:
     """Search the chunks that have no part file yet and write their parts, each as soon as it is done."""
-    total = sum(map(len, chunks))
-    todo = [index for index, part in enumerate(parts) if not part.exists()]
-    done = total - sum(len(chunks[index]) for index in todo)
-    names = {index: [entry.file_name for entry in chunks[index]] for index in todo}
-    search = partial(search_files, root=root, options=options)
-    failed = 0
-    with tqdm(total=total, initial=done, unit="img", disable=not progress, smoothing=0.05) as bar:
-        for index, rows in run_chunks(names, search, workers):
-            write_json(parts[index], [asdict(row) for row in rows])
-            failed += sum(bool(row.skipped) for row in rows)
-            bar.set_postfix(skipped=failed, refresh=False)
-            bar.update(len(rows))
+    total = sum(len(job.numbers(index)) for index in mine)
+    searched = failed = 0
+    parts: dict[int, Path] = {}  # of the chunks in hand
+    with tqdm(total=total, unit="img", disable=not progress, smoothing=0.05) as bar:
 
+        def missing() -> Iterator[tuple[int, list[str]]]:
+            for index in mine:
+                part, images = job.part(index), job.images(index)
+                if part.exists():
+                    bar.update(len(images))
+                else:
+                    parts[index] = part
+                    yield index, [entry.file_name for entry in images]
 
-def _fingerprint(part: Sequence[ImageEntry], root: Path, options: ProposalOptions) -> str:
-    """Hash of all that the chunk's result depends on."""
-    files = []
-    for entry in part:
+        todo = missing()
+        head = list(islice(todo, 1))
+        if not head:
+            return 0
+        # no more processes than there is work for, and none at all when everything is done
+        engine = make_engine(kind, min(workers, len(mine)), scheduler)
         try:
-            stat = (root / entry.file_name).stat()
-            files.append([entry.file_name, stat.st_size, stat.st_mtime_ns])
-        except OSError:
-            files.append([entry.file_name, -1, -1])
-    text = json.dumps([FORMAT, str(root.resolve()), options.describe(), files], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+            chunks = (item for source in (head, todo) for item in source)
+            for index, rows in run_chunks(chunks, job.search(), engine):
+                write_part(parts.pop(index), rows)
+                searched += len(rows)
+                failed += sum(bool(row.skipped) for row in rows)
+                bar.set_postfix(skipped=failed, refresh=False)
+                bar.update(len(rows))
+        finally:
+            engine.close()
+    return searched
 
 
-def _report(content: dict[str, Any], out: Path) -> ProposalReport:
-    counts = np.unique([row["image_id"] for row in content["annotations"]])
-    images = len(content["images"])
-    skipped = content["info"]["skipped"]
-    return ProposalReport(images, len(content["annotations"]), images - len(counts), skipped, out)
+def _report(store: ProposalStore, searched: int, out: Path) -> ProposalReport:
+    counts = store.counts
+    shown: list[dict[str, str]] = []
+    skips = 0
+    for row in store.skipped():
+        skips += 1
+        if len(shown) < SHOWN:
+            shown.append(row)
+    empty = int((counts == 0).sum())
+    return ProposalReport(len(store), int(np.sum(counts)), empty, searched, skips, shown, out)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from .backends import Backend, make_backend
-from .coco import ImageProposals
-from .filters import filter_boxes
+from .backends import Backend, Raw, make_backend, run_backend
+from .boxes import area
+from .filters import clip, filter_rows
 from .images import UnreadableImageError, read_image
-
-if TYPE_CHECKING:
-    from .runner import ProposalOptions
+from .options import ProposalOptions
+from .result import ImageProposals
 
 
 def search_files(names: Sequence[str], root: Path, options: ProposalOptions) -> list[ImageProposals]:
     """Proposals of the named images under `root`; a bad image gives an entry with `skipped` set."""
+    cv2.setNumThreads(1)  # the cores are shared out among processes
     backend = make_backend(options.backend, **options.backend_options)
     return [_search_file(name, root, backend, options) for name in names]
 
@@ -36,12 +35,25 @@ def _search_file(name: str, root: Path, backend: Backend, options: ProposalOptio
 def search_image(image: np.ndarray, backend: Backend, options: ProposalOptions, name: str) -> ImageProposals:
     """Proposals of one decoded image (H, W, 3) uint8 BGR; `name` fixes the random rank."""
     height, width = image.shape[:2]
-    copy, scale = _shrink(image, options.max_side)
-    boxes, scores = backend(copy)
-    boxes = np.asarray(boxes, dtype=np.float32).reshape(-1, 4) * scale
-    boxes, scores = filter_boxes(boxes, scores, height, width, options.filter, name)
-    rows = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes.round(2))
-    return ImageProposals(width, height, rows, None if scores is None else tuple(map(float, scores)))
+    copy, scale = _shrink(image, 0 if getattr(backend, "whole_size", False) else options.max_side)
+    raw = run_backend(backend, copy, name)
+    boxes = np.asarray(raw.boxes, dtype=np.float32).reshape(-1, 4) * scale
+    if options.filter is None:
+        rows = np.flatnonzero(area(clip(boxes, height, width)) > 0)
+    else:
+        rows = filter_rows(boxes, raw.scores, height, width, options.filter, name)
+    boxes = clip(boxes, height, width)[rows].round(2)
+    return ImageProposals(width, height, boxes, *_others(raw, rows, name))
+
+
+def _others(raw: Raw, rows: np.ndarray, name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Scores and levels of the rows."""
+    for column, values in (("scores", raw.scores), ("levels", raw.levels)):
+        if values is not None and len(values) != len(raw.boxes):
+            raise ValueError(f"{name}: {len(raw.boxes)} boxes but {len(values)} {column}")
+    scores = None if raw.scores is None else np.asarray(raw.scores, dtype=np.float32)[rows]
+    levels = None if raw.levels is None else np.clip(np.asarray(raw.levels)[rows], -1, 32767)
+    return scores, None if levels is None else levels.astype(np.int16)
 
 
 def _shrink(image: np.ndarray, max_side: int) -> tuple[np.ndarray, np.ndarray]:

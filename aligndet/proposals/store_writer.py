@@ -32,8 +32,7 @@ class StoreWriter:
     """
 
     def __init__(self, out: Path, info: Mapping[str, Any] | None = None) -> None:
-        if out.exists() and not (out / META).is_file():
-            raise FileExistsError(f"{out}: exists and is no proposal store; choose another name")
+        check_out(out)
         self.out, self.info = out, dict(info or {})
         self.folder = out.with_name(f"{out.name}.{os.getpid()}.tmp")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -116,7 +115,7 @@ class StoreWriter:
             lengths = {name: column.close() for name, column in self._columns.items()}
             self._skipped.close()
             self._write_meta({name: length for name, length in lengths.items() if length is not None})
-            _into_place(self.folder, self.out)
+            into_place(self.folder, self.out)
         except BaseException:
             self.abandon()
             raise
@@ -166,8 +165,18 @@ class StoreWriter:
         (self.folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
-def _into_place(folder: Path, out: Path) -> None:
-    """Rename; what was there before is moved aside first and then removed (open maps of it stay valid)."""
+def check_out(out: Path) -> None:
+    """A store may be written to `out`: nothing is there, or an older store.
+
+    Raises:
+        FileExistsError: something else is there.
+    """
+    if out.exists() and not (out / META).is_file():
+        raise FileExistsError(f"{out}: exists and is no proposal store; choose another name")
+
+
+def into_place(folder: Path, out: Path) -> None:
+    """Rename a store; one that was there is moved aside and then removed (open maps of it stay valid)."""
     old = out.with_name(f"{out.name}.{os.getpid()}.old")
     if out.exists():
         os.replace(out, old)

@@ -1,10 +1,13 @@
 """Where raw boxes come from, behind one small seam.
 
-A backend is a callable `image (H, W, 3) uint8 BGR -> (boxes (N, 4) float32 xyxy, scores (N,) or None)`.
+A backend is a callable `image (H, W, 3) uint8 BGR -> (boxes (N, 4) float32 xyxy, scores (N,) or None)`, with
+the levels (N,) of its hierarchy as an optional third. Attributes of the callable may ask for more:
+`takes_name` (it is called with the image's file name too), `whole_size` (never with a shrunken copy) and
+`identity` (a text that changes when its results would change for another reason than its options).
 It is made by a factory whose keyword arguments, all with defaults, are its options. A new one is added by
 :func:`register`, or used unregistered by the name "module:factory" (which worker processes can import too).
 """
 
-from .registry import Backend, backend_names, make_backend, parse_options, register
+from .registry import Backend, Raw, backend_names, make_backend, parse_options, register, run_backend
 
-__all__ = ["Backend", "backend_names", "make_backend", "parse_options", "register"]
+__all__ = ["Backend", "Raw", "backend_names", "make_backend", "parse_options", "register", "run_backend"]

@@ -5,18 +5,35 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-Backend = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+Backend = Callable[..., tuple[Any, ...]]
 Factory = Callable[..., Backend]
 
 # "module:factory", imported when asked for: a backend's own library is needed only by those who use it.
 _FACTORIES: dict[str, str | Factory] = {
     "selectivesearch": "aligndet.proposals.backends.selectivesearch:selectivesearch_backend",
     "opencv": "aligndet.proposals.backends.opencv:opencv_backend",
+    "random": "aligndet.proposals.backends.plain:random_backend",
+    "grid": "aligndet.proposals.backends.plain:grid_backend",
+    "file": "aligndet.proposals.backends.file:file_backend",
 }
+
+
+class Raw(NamedTuple):
+    """What a backend gives: boxes (N, 4) xyxy; scores (N,) or None; levels (N,) or None."""
+
+    boxes: np.ndarray
+    scores: np.ndarray | None = None
+    levels: np.ndarray | None = None
+
+
+def run_backend(backend: Backend, image: np.ndarray, name: str) -> Raw:
+    """Call a backend; one with the attribute ``takes_name`` gets the image's name too."""
+    found = backend(image, name) if getattr(backend, "takes_name", False) else backend(image)
+    return Raw(*found)
 
 
 def backend_names() -> list[str]:

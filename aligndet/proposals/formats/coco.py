@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..image_table import ImageTable
 from ..store import ProposalStore
-from .columns import BoxTable, ImageTable, gather
+from .columns import BoxTable, gather
 from .json_stream import stream_object
 
 

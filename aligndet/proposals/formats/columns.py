@@ -8,44 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import encode_name, name_hash
+from ..image_table import ImageTable
 from ..store import ProposalStore
 
 Array = np.ndarray
 BLOCK = 1 << 15  # boxes turned into arrays at once
-
-
-class ImageTable:
-    """Names, ids and sizes of images, held as bytes and numbers, not as Python objects."""
-
-    def __init__(self) -> None:
-        self.names, self.ends, self.hashes = bytearray(), array("q", [0]), array("Q")
-        self.ids, self.sizes = array("q"), array("i")
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def add(self, file_name: str, image_id: int, width: int = -1, height: int = -1) -> None:
-        """One more image; -1 where the size is not known."""
-        name = encode_name(file_name)
-        self.names += name
-        self.ends.append(len(self.names))
-        self.hashes.append(name_hash(name))
-        self.ids.append(image_id)
-        self.sizes.extend((width, height))
-
-    def columns(self) -> dict[str, Array]:
-        """As in :mod:`aligndet.proposals.layout`."""
-        hashes = np.array(self.hashes, np.uint64)
-        rows = np.argsort(hashes, kind="stable")
-        return {
-            "image_ids": np.array(self.ids, np.int64),
-            "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
-            "names": np.frombuffer(bytes(self.names), np.uint8),
-            "name_offsets": np.array(self.ends, np.int64),
-            "name_hashes": hashes[rows],
-            "name_rows": rows,
-        }
 
 
 class BoxTable:

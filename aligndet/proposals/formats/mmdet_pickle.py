@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..image_table import ImageTable
 from ..store import ProposalStore
-from .columns import ImageTable, gather
+from .columns import gather
 
 _HARMLESS = {
     ("builtins", "set"),

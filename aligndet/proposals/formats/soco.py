@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..image_table import ImageTable
 from ..store import ProposalStore
-from .columns import BoxTable, ImageTable, gather
+from .columns import BoxTable, gather
 from .json_stream import stream_object
 
 

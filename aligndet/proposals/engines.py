@@ -1,0 +1,181 @@
+"""Where chunks of images are searched: in this process, in processes of this machine, or on a Dask cluster.
+
+An engine is a thin cover of an executor that exists (``concurrent.futures`` and ``distributed``); whoever
+searches, :func:`aligndet.proposals.parallel.run_chunks` keeps it busy and gets the results back.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Protocol
+
+import cv2
+
+from .result import ImageProposals
+
+Search = Callable[[Sequence[str]], list[ImageProposals]]  # picklable: a function of a module, or a partial
+Results = Future[list[ImageProposals]]
+ENGINES = ("local", "dask")
+
+
+class Engine(Protocol):
+    """Runs searches at the same time."""
+
+    def capacity(self) -> int:
+        """How many chunks may be in hand now."""
+
+    def submit(self, search: Search, names: Sequence[str]) -> Results:
+        """Start a search; only while fewer than `capacity` are in hand."""
+
+    def died(self, error: BaseException) -> bool:
+        """Whether an error means that the searching process is gone, rather than that the search failed."""
+
+    def close(self) -> None:
+        """Stop; only what is in hand is finished."""
+
+
+class HereEngine:
+    """Searches in this process, one chunk at a time."""
+
+    def capacity(self) -> int:
+        return 1
+
+    def submit(self, search: Search, names: Sequence[str]) -> Results:
+        future: Results = Future()
+        future.set_result(search(names))
+        return future
+
+    def died(self, error: BaseException) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+class LocalEngine:
+    """Processes of this machine, each a pool of its own: when one dies, the chunk it had is known."""
+
+    def __init__(self, workers: int) -> None:
+        self._idle = [_lane() for _ in range(workers)]
+        self._busy: dict[Results, ProcessPoolExecutor] = {}
+        self._workers = workers
+
+    def capacity(self) -> int:
+        return self._workers
+
+    def submit(self, search: Search, names: Sequence[str]) -> Results:
+        for future in [future for future in self._busy if future.done()]:
+            self._idle.append(self._back(future))
+        lane = self._idle.pop()
+        future = lane.submit(search, names)
+        self._busy[future] = lane
+        return future
+
+    def died(self, error: BaseException) -> bool:
+        return isinstance(error, BrokenProcessPool)
+
+    def close(self) -> None:
+        for lane in [*self._idle, *self._busy.values()]:
+            lane.shutdown(wait=False, cancel_futures=True)
+        for lane in [*self._idle, *self._busy.values()]:
+            lane.shutdown(wait=True)
+
+    def _back(self, future: Results) -> ProcessPoolExecutor:
+        """The lane of a future that is done; a new one where its process died."""
+        lane = self._busy.pop(future)
+        if not future.cancelled() and isinstance(future.exception(), BrokenProcessPool):
+            lane.shutdown(wait=False)
+            return _lane()
+        return lane
+
+
+class DaskEngine:
+    """A Dask cluster, reached at the address of its scheduler.
+
+    ``distributed``'s own executor is used, not joblib's Dask backend: joblib never hears of a task whose
+    worker died, and waits for it for ever.
+
+    Raises:
+        ImportError: ``distributed`` is not installed.
+        OSError: no scheduler there, or it has no worker.
+    """
+
+    def __init__(self, scheduler: str, patience: float = 60.0) -> None:
+        try:
+            import distributed
+        except ImportError as error:
+            raise ImportError(f"--engine dask needs: pip install 'dask[distributed]' ({error})") from error
+        if not scheduler:
+            raise ValueError(
+                "--engine dask needs --scheduler tcp://HOST:PORT (started by the command: dask scheduler)"
+            )
+        try:
+            self._client = distributed.Client(scheduler, timeout=min(patience, 30.0), set_as_default=False)
+            self._client.wait_for_workers(1, timeout=patience)
+        except (OSError, TimeoutError) as error:
+            raise OSError(f"no Dask cluster with workers at {scheduler}: {error}") from error
+        self._killed = distributed.KilledWorker
+        self._executor = self._client.get_executor(pure=False)
+
+    def capacity(self) -> int:
+        return 2 * max(1, sum(self._client.nthreads().values()))  # one in hand, one on its way
+
+    def submit(self, search: Search, names: Sequence[str]) -> Results:
+        future: Results = self._executor.submit(search, list(names))
+        return future
+
+    def died(self, error: BaseException) -> bool:
+        return isinstance(error, self._killed)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False)
+        self._client.close()
+
+
+def make_engine(kind: str, workers: int, scheduler: str = "") -> Engine:
+    """The engine of that name.
+
+    Args:
+        kind: one of :data:`ENGINES`.
+        workers: processes of the local engine; 0 searches in this process.
+        scheduler: address of the Dask scheduler.
+
+    Raises:
+        ValueError: unknown name. Others as :class:`DaskEngine`.
+    """
+    if kind not in ENGINES:
+        raise ValueError(f"engine {kind!r}: expected one of {', '.join(ENGINES)}")
+    if kind == "dask":
+        return DaskEngine(scheduler)
+    return LocalEngine(workers) if workers > 0 else HereEngine()
+
+
+def usable_cores() -> int:
+    """Cores this process may run on (a container or a slurm task may have fewer than the machine)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _lane() -> ProcessPoolExecutor:
+    # "spawn", because forking a process that has threads (OpenMP, OpenCV, torch) may hang
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    """One thread per worker, Ctrl-C left to the parent, and no life after the parent's death."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

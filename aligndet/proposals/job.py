@@ -1,0 +1,92 @@
+"""The work of one run: images cut into chunks, their part files, and the store put together from these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from .image_table import ImageEntry, ImageTable
+from .options import ProposalOptions
+from .parts import part_name, read_part
+from .result import ImageProposals
+from .search import search_files
+from .store import ProposalStore
+from .store_writer import StoreWriter
+
+
+@dataclass(frozen=True)
+class Job:
+    """The images of a run, cut into chunks.
+
+    Attributes:
+        table: the images.
+        root: the folder their names are relative to.
+        options: how they are searched.
+        folder: where the part files lie.
+        key: see :func:`.parts.part_key`.
+        chunk: images per part.
+    """
+
+    table: ImageTable
+    root: Path
+    options: ProposalOptions
+    folder: Path
+    key: str
+    chunk: int
+
+    def __len__(self) -> int:
+        return -(-len(self.table) // self.chunk)
+
+    def numbers(self, index: int) -> range:
+        """Places in the table of a chunk's images."""
+        return range(index * self.chunk, min((index + 1) * self.chunk, len(self.table)))
+
+    def images(self, index: int) -> list[ImageEntry]:
+        """The images of a chunk."""
+        return [self.table[number] for number in self.numbers(index)]
+
+    def part(self, index: int) -> Path:
+        """Where a chunk's results are kept; changes with the files and the options."""
+        return self.folder / part_name(self.images(index), self.root, self.key)
+
+    def search(self) -> Callable[[Sequence[str]], list[ImageProposals]]:
+        """What a worker does with the names of a chunk."""
+        return partial(search_files, root=self.root, options=self.options)
+
+
+def chunk_size(images: int) -> int:
+    """Images per part file: few parts for many images, many parts for few, whatever the machine."""
+    return min(64, max(4, images // 2048))
+
+
+def assemble(job: Job, out: Path) -> ProposalStore:
+    """One store of all parts, in the order of the images.
+
+    Raises:
+        ValueError: not one image could be used.
+    """
+    info = {"description": "AlignDet proposals", **job.options.describe()}
+    with StoreWriter(out, info) as writer:
+        for left in job.table.skipped:
+            writer.skip(left["file_name"], left["reason"])
+        for index in range(len(job)):
+            for entry, row in zip(job.images(index), _rows(job, index), strict=True):
+                if row.skipped:
+                    writer.skip(entry.file_name, row.skipped)
+                else:
+                    size, optional = (row.width, row.height), {"scores": row.scores, "levels": row.levels}
+                    writer.append(entry.file_name, entry.id, size, row.boxes, **optional)
+                reason = row.skipped
+        if not writer.images:
+            raise ValueError(
+                f"none of the {len(job.table)} images in {job.root} can be used; the last: {reason}"
+            )
+    return ProposalStore.open(out)
+
+
+def _rows(job: Job, index: int) -> list[ImageProposals]:
+    """The results of a chunk; searched again where its part file was damaged meanwhile."""
+    rows = read_part(job.part(index))
+    return job.search()([entry.file_name for entry in job.images(index)]) if rows is None else rows

@@ -1,0 +1,89 @@
+"""Finished pieces of a run: one small file per chunk of images, named by all that its content depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .backends import make_backend
+from .image_table import ImageEntry
+from .options import ProposalOptions
+from .result import ImageProposals
+
+FORMAT = 2  # part of every name: raise it when the meaning of a part file changes
+
+
+def part_key(options: ProposalOptions) -> str:
+    """What all parts of a run share: the options, and the backend's own identity where it has one."""
+    backend = make_backend(options.backend, **options.backend_options)
+    return json.dumps([FORMAT, options.describe(), getattr(backend, "identity", "")], sort_keys=True)
+
+
+def part_name(chunk: Sequence[ImageEntry], root: Path, key: str) -> str:
+    """Name of the part of these images: a hash of the key and of the files' names, sizes and times."""
+    files = []
+    for entry in chunk:
+        try:
+            stat = os.stat(root / entry.file_name)
+            files.append([entry.file_name, stat.st_size, stat.st_mtime_ns])
+        except OSError:
+            files.append([entry.file_name, -1, -1])
+    return hashlib.sha256(json.dumps([key, files]).encode()).hexdigest()[:24] + ".npz"
+
+
+def write_part(path: Path, rows: Sequence[ImageProposals]) -> None:
+    """Write the results of a chunk: readers see no file or the whole one, also after a power cut."""
+    arrays = {
+        "sizes": np.array([(row.width, row.height) for row in rows], np.int32),
+        "counts": np.array([len(row.boxes) for row in rows], np.int64),
+        "boxes": np.concatenate([row.boxes for row in rows]),
+        "skipped": np.frombuffer(json.dumps([row.skipped for row in rows]).encode(), np.uint8),
+    }
+    for name in ("scores", "levels"):
+        if columns := [_column(row, name) for row in rows if getattr(row, name) is not None]:
+            arrays[name] = np.concatenate(columns)
+            arrays[f"{name}_of"] = np.array([getattr(row, name) is not None for row in rows])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
+def read_part(path: Path) -> list[ImageProposals] | None:
+    """The results in a part file; None where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            part = dict(stored)
+        reasons = json.loads(part["skipped"].tobytes())
+        ends = np.cumsum(part["counts"])[:-1]
+        boxes = np.split(part["boxes"], ends)
+        scores, levels = (_spread(part, name) for name in ("scores", "levels"))
+        sizes = part["sizes"].tolist()
+        return [
+            ImageProposals(w, h, *columns)
+            for (w, h), *columns in zip(sizes, boxes, scores, levels, reasons, strict=True)
+        ]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _column(row: ImageProposals, name: str) -> np.ndarray:
+    return np.asarray(getattr(row, name))
+
+
+def _spread(part: dict[str, np.ndarray], name: str) -> list[np.ndarray | None]:
+    """The values of an optional column for each image of a part."""
+    if name not in part:
+        return [None] * len(part["counts"])
+    has = part[f"{name}_of"]
+    pieces = iter(np.split(part[name], np.cumsum(part["counts"][has])[:-1]))
+    return [next(pieces) if one else None for one in has]
