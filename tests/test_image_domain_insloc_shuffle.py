@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligndet.image_domain.insloc.shuffle import encode_shuffled
+from aligndet.image_domain.insloc.shuffle import encode_in_groups, encode_shuffled
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,3 +99,18 @@ def test_one_process_keeps_its_order_whatever_the_groups(groups: int) -> None:
     assert [len(part) for part in parts] == [6 // groups] * groups
     assert sorted(torch.cat(parts).tolist()) == list(range(6))
     assert torch.cat(parts).tolist() != list(range(6)), "permuted"
+
+
+def test_groups_are_encoded_apart_with_their_boxes() -> None:
+    """What a group gives is what the network gives for that group alone, level by level."""
+    images = torch.arange(6.0)[:, None, None, None].expand(6, 3, 2, 2).contiguous()
+    boxes = [torch.arange(6.0)[:, None].expand(6, 4) + 10 * level for level in range(2)]
+
+    def encode(part: Tensor, levels: Sequence[Tensor]) -> Tensor:
+        centred = part[:, 0, 0, 0] - part[:, 0, 0, 0].mean()
+        return torch.stack([box[:, 0] * 100 + centred for box in levels])[..., None]
+
+    together = encode_in_groups(encode, images, boxes, groups=3)
+    apart = [encode(images[i : i + 2], [box[i : i + 2] for box in boxes]) for i in (0, 2, 4)]
+    assert torch.equal(together, torch.cat(apart, dim=1))
+    assert not torch.equal(together, encode_in_groups(encode, images, boxes, groups=1))

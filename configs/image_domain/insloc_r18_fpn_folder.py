@@ -19,6 +19,7 @@ model = dict(
     box_augmentation=dict(anchor_generator=dict(strides=[8])),
     queue_len=1024,
     momentum=0.01,
+    shuffle_groups=4,  # one process: normalise as four GPUs would
 )
 train_dataloader = dict(
     batch_size=batch_size,

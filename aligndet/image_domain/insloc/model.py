@@ -13,7 +13,7 @@ from ...registry import MODELS
 from .box_augmentation import BoxAugmentation
 from .encoder import BoxEncoder
 from .key_queue import KeyQueue
-from .shuffle import encode_shuffled
+from .shuffle import encode_in_groups, encode_shuffled
 
 Views = dict[str, Any]
 
@@ -40,7 +40,8 @@ class InsLoc(BaseModel):
         queue_len: keys per level.
         momentum: share of the query network that enters the key network at each step (mmengine's meaning; the
             paper's m is 1 minus this).
-        shuffle_groups: see :mod:`~aligndet.image_domain.insloc.shuffle`.
+        shuffle_groups: in how many parts a process normalises its batch; above 1 it stands for as many GPUs
+            (see :mod:`~aligndet.image_domain.insloc.shuffle`).
         data_preprocessor: of one view, as for a detector.
         init_cfg: mmengine's.
 
@@ -87,7 +88,8 @@ class InsLoc(BaseModel):
             ``loss_stride{s}`` for every level, summed by the runner, and ``accuracy``: the share of queries
             nearer to their own key than to any other.
         """
-        queries = self.encoder_q(inputs["query"], self.query_boxes(inputs["query"], data_samples["query"]))
+        images, boxes = inputs["query"], self.query_boxes(inputs["query"], data_samples["query"])
+        queries = encode_in_groups(self.encoder_q, images, boxes, self.shuffle_groups)
         keys = self.keys(inputs["key"], true_boxes(data_samples["key"]))
         positive = (queries * keys).sum(dim=-1, keepdim=True)
         # Cloned, because the queue moves on before the gradient asks for it.

@@ -5,9 +5,8 @@ statistics. So the key batch is gathered from all processes, permuted, and each 
 that is mostly other processes' images; afterwards every key goes back to its query's process.
 
 One process has nobody to exchange with. There a permutation alone changes nothing, because batch norm does
-not see the order; ``groups`` above 1 encodes the permuted batch in that many parts, so that keys are at
-least normalised by other images than the whole batch their queries saw. The default is 1: the leak is left
-open, as in every single-GPU run of MoCo.
+not see the order. With ``groups`` above 1 one process does what that many GPUs would: queries are encoded in
+parts, keys in the parts of the permuted batch. The default is 1, which leaves the leak open.
 """
 
 from __future__ import annotations
@@ -21,14 +20,30 @@ from torch import Tensor
 Encode = Callable[[Tensor, Sequence[Tensor]], Tensor]
 
 
+def encode_in_groups(encode: Encode, images: Tensor, boxes: Sequence[Tensor], groups: int = 1) -> Tensor:
+    """Encode a batch in parts, each with batch norm statistics of its own.
+
+    Args:
+        encode: from (b, 3, H, W) images and L x (b, 4) boxes to (L, b, D) embeddings.
+        images: (B, 3, H, W).
+        boxes: L x (B, 4) xyxy, one per image and level.
+        groups: number of parts.
+
+    Returns:
+        (L, B, D).
+    """
+    parts = zip(images.chunk(groups), *(box.chunk(groups) for box in boxes), strict=True)
+    return torch.cat([encode(image, box) for image, *box in parts], dim=1)
+
+
 @torch.no_grad()
 def encode_shuffled(encode: Encode, images: Tensor, boxes: Tensor, levels: int, groups: int = 1) -> Tensor:
     """Encode a batch in another order than its own and return the result in its own.
 
     Args:
-        encode: from (b, 3, H, W) images and L x (b, 4) boxes to (L, b, D) embeddings.
+        encode: see :func:`encode_in_groups`.
         images: (B, 3, H, W) of this process; every process has as many.
-        boxes: (B, 4) xyxy, one per image.
+        boxes: (B, 4) xyxy, one per image, the same on every level.
         levels: L.
         groups: parts that each process encodes one after the other.
 
@@ -39,8 +54,7 @@ def encode_shuffled(encode: Encode, images: Tensor, boxes: Tensor, levels: int, 
 
     images, restore = batch_shuffle_ddp(images)
     boxes = shuffle_alike(boxes, restore)
-    parts = zip(images.chunk(groups), boxes.chunk(groups), strict=True)
-    keys = torch.cat([encode(part, [box] * levels) for part, box in parts], dim=1)
+    keys = encode_in_groups(encode, images, [boxes] * levels, groups)
     return batch_unshuffle_ddp(keys.transpose(0, 1).contiguous(), restore).transpose(0, 1)
 
 
