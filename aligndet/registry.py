@@ -6,9 +6,27 @@
 
 from mmengine import registry as root
 
-MODELS = root.Registry("model", parent=root.MODELS, scope="aligndet", locations=["aligndet.box_domain"])
-HOOKS = root.Registry("hook", parent=root.HOOKS, scope="aligndet", locations=["aligndet.box_domain"])
-TRANSFORMS = root.Registry(
-    "transform", parent=root.TRANSFORMS, scope="aligndet", locations=["aligndet.box_domain"]
+MODELS = root.Registry(
+    "model",
+    parent=root.MODELS,
+    scope="aligndet",
+    locations=["aligndet.box_domain", "aligndet.image_domain.insloc"],
 )
-DATASETS = root.Registry("dataset", parent=root.DATASETS, scope="aligndet", locations=["aligndet.box_domain"])
+HOOKS = root.Registry(
+    "hook",
+    parent=root.HOOKS,
+    scope="aligndet",
+    locations=["aligndet.box_domain", "aligndet.image_domain.insloc"],
+)
+TRANSFORMS = root.Registry(
+    "transform",
+    parent=root.TRANSFORMS,
+    scope="aligndet",
+    locations=["aligndet.box_domain", "aligndet.image_domain.insloc"],
+)
+DATASETS = root.Registry(
+    "dataset",
+    parent=root.DATASETS,
+    scope="aligndet",
+    locations=["aligndet.box_domain", "aligndet.image_domain.folder", "aligndet.image_domain.insloc"],
+)

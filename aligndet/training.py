@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
+from mmengine.logging import print_log
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
 from .configs import read_config
+from .image_domain.normalisation import check_normalisation
 
 
 def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
@@ -51,7 +54,10 @@ def train(
     Raises:
         ValueError: ``amp`` asked without a GPU; ``auto_scale_lr`` asked of a config that does not know its
             base batch size; or the data give no batch at all.
+        NormalisationError: a checkpoint that the model starts from had its images normalised otherwise
+            (:func:`aligndet.image_domain.normalisation.check_normalisation`).
     """
+    check_normalisation(config)
     if amp and not torch.cuda.is_available():
         raise ValueError("--amp: mmengine's AmpOptimWrapper needs a GPU, and torch sees none. Leave it out.")
     if amp:
@@ -66,8 +72,8 @@ def train(
     if resume:
         config.resume = True
         config.load_from = None if resume == "auto" else resume
-    if config.get("launcher") == "pytorch" and not torch.cuda.is_available():
-        _processes_without_gpu(config)
+    if not torch.cuda.is_available():
+        _without_gpu(config)
     runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
     if len(runner.train_loop.dataloader) == 0:
         raise ValueError(
@@ -77,8 +83,29 @@ def train(
     return runner.train()
 
 
+def _without_gpu(config: Config) -> None:
+    """What a config written for GPUs asks and a CPU cannot: mixed precision, NCCL."""
+    if config.optim_wrapper.get("type") == "AmpOptimWrapper":
+        print_log("no GPU: trained in full precision, though the config asks for AmpOptimWrapper", "current")
+        config.optim_wrapper.type = "OptimWrapper"
+        for key in ("dtype", "loss_scale", "use_fp64"):
+            config.optim_wrapper.pop(key, None)
+    if config.get("launcher") == "pytorch":
+        _processes_without_gpu(config)
+
+
 def _processes_without_gpu(config: Config) -> None:
     """Join processes over gloo and wrap without device ids; mmengine takes CUDA for granted in both."""
     torch.distributed.init_process_group("gloo")
-    wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False, "device_ids": None}
+    unused = config.get("find_unused_parameters", False)
+    wrapper = {"type": "DistributedOnCPU", "broadcast_buffers": False, "find_unused_parameters": unused}
     config.setdefault("model_wrapper_cfg", wrapper)
+
+
+@MODEL_WRAPPERS.register_module()
+class DistributedOnCPU(MMDistributedDataParallel):
+    """DDP without devices. Torch has SyncBN for GPUs only: here each process normalises by its own batch."""
+
+    def __init__(self, module: nn.Module, **options: Any) -> None:
+        options["device_ids"] = None
+        super().__init__(revert_sync_batchnorm(module), **options)

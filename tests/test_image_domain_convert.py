@@ -12,7 +12,8 @@ from mmengine.config import Config
 
 from aligndet.image_domain.backbones import backbone_config, build_backbone, starts_pretrained
 from aligndet.image_domain.convert import NoMatchError, convert, normalisation_hint
-from aligndet.image_domain.sources import Normalisation, Source
+from aligndet.image_domain.normalisation import Normalisation
+from aligndet.image_domain.sources import Source
 from tools.convert_backbone import main
 
 RESNET18 = "default_scope = 'mmdet'\nbackbone = dict(type='ResNet', depth=18, out_indices=(3,))\n"

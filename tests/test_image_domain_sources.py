@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from aligndet.image_domain.sources import Normalisation, load_source, normalisation_of, read_tensors
+from aligndet.image_domain.normalisation import Normalisation, normalisation_of
+from aligndet.image_domain.sources import load_source, read_tensors
 
 ONE = torch.ones(2)
 IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "rgb")

@@ -48,11 +48,12 @@ def main(argv: list[str] | None = None) -> int:
         cfg = load_config(args.config, args.cfg_options)
         source = load_source(args.source)
         prefix = None if args.prefix == "auto" else args.prefix
-        result = conversion.convert(source, build_backbone(cfg), prefix, args.min_match, args.allow_partial)
+        backbone = build_backbone(cfg)
+        result = conversion.convert(source, backbone, prefix, args.min_match, args.allow_partial)
+        conversion.save(result, args.out, backbone)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    conversion.save(result, args.out)
     print(conversion.describe(result.match))
     if result.tied:
         print(f"as good: prefix {', '.join(map(repr, result.tied))} (choose with --prefix)")

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from .keys import Match, candidates
-from .sources import Normalisation, Source
+from .normalisation import Normalisation
+from .sources import Source
 
 # Output norms that a detector adds to a classifier's backbone may be missing (Swin: 8 of about 180 tensors).
 MIN_MATCH = 0.9
@@ -104,24 +106,67 @@ def normalisation_hint(source: Normalisation | None, detector: Normalisation | N
     """One line on the input statistics: unknown, equal, or what to write into the detector's config."""
     if source is None:
         return "input normalisation of the checkpoint: unknown, check model.data_preprocessor yourself"
-    if detector == source:
+    if source.same(detector):
         return "input normalisation: equal in checkpoint and detector config"
-    wanted = f"mean={list(source.mean)}, std={list(source.std)}, bgr_to_rgb={source.channel_order == 'rgb'}"
     differs = " (the given config differs)" if detector is not None else ""
-    return f"input normalisation{differs}: the detector needs data_preprocessor=dict({wanted}, ...)"
+    return (
+        f"input normalisation{differs}: the detector needs data_preprocessor=dict({source.as_config()}, ...)"
+    )
 
 
-def save(conversion: Conversion, out: Path) -> None:
-    """Write, atomically, a file for ``init_cfg=dict(type='Pretrained', checkpoint=out)``."""
+def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -> None:
+    """Write, atomically, a file for ``init_cfg=dict(type='Pretrained', checkpoint=out)``.
+
+    Args:
+        conversion: what to write.
+        out: the file.
+        backbone: loads the file as a detector would, to prove that it can; its values are overwritten. A few
+            backbones (mmdet's Swin) read only keys that begin with ``backbone.``: then the keys do.
+
+    Raises:
+        NoMatchError: the backbone's own way of loading does not bring back the tensors.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.{os.getpid()}.pth")
+    try:
+        for prefix in ("", "backbone."):
+            state = {prefix + key: value for key, value in conversion.state.items()}
+            torch.save({"state_dict": state, "meta": _meta(conversion)}, part)
+            if backbone is None or _loads(backbone, part, conversion.state):
+                os.replace(part, out)
+                return
+    finally:
+        part.unlink(missing_ok=True)
+    raise NoMatchError(
+        f"{conversion.source.name}: its tensors fit {type(backbone).__name__}, but init_cfg=dict(type="
+        "'Pretrained') of that backbone does not load them; nothing was written"
+    )
+
+
+def _meta(conversion: Conversion) -> dict[str, Any]:
     known = conversion.source.normalisation
-    meta = {
+    return {
         "source": conversion.source.name,
         "prefix": conversion.match.renaming.source,
         "matched": len(conversion.match.pairs),
         "missing": list(conversion.match.missing + conversion.match.mismatched),
         "normalisation": known.as_dict() if known else None,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    torch.save({"state_dict": conversion.state, "meta": meta}, part)
-    os.replace(part, out)
+
+
+def _loads(backbone: Any, file: Path, state: Mapping[str, Tensor]) -> bool:
+    """Whether the backbone's ``init_cfg`` brings every tensor of the file into it."""
+    if not hasattr(backbone, "init_weights"):
+        return True  # no mmengine module: it is loaded by its owner
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.zero_()
+    # mmengine initialises a module once, and asks the module's own flag whether it did
+    backbone.init_cfg = ConfigDict(type="Pretrained", checkpoint=str(file))
+    backbone._is_init = False
+    try:
+        backbone.init_weights()
+    except (IndexError, KeyError, RuntimeError):
+        return False
+    now = backbone.state_dict()
+    return all(torch.equal(now[key].cpu(), value) for key, value in state.items())

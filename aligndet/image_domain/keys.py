@@ -56,6 +56,29 @@ def canonical(key: str) -> str:
     return re.sub(r"_(\d+)(?=\.)", r".\1", key)
 
 
+#: An inverted residual: mmpretrain counts its convolutions, mmdet names them; not all have the first one.
+_COUNTED = re.compile(r"(?P<block>.*\.)conv\.(?P<number>[0-2])\.(?P<rest>(?:conv|bn)\..+)")
+_NAMED = ("expand_conv", "depthwise_conv", "linear_conv")
+
+
+def names_of(source: Iterable[str], target: Iterable[str]) -> dict[str, str]:
+    """mmpretrain's keys of inverted residuals (MobileNetV2) under mmdet's names, where those are wanted.
+
+    ``layer2.0.conv.0.bn.weight`` is ``layer2.0.expand_conv.bn.weight``; in a block of two convolutions, which
+    has no expansion, it is ``layer1.0.depthwise_conv.bn.weight``.
+    """
+    if not any(".depthwise_conv." in key for key in target):
+        return {}
+    found = {key: match for key in source if (match := _COUNTED.fullmatch(key))}
+    last: dict[str, int] = {}
+    for match in found.values():
+        last[match["block"]] = max(int(match["number"]), last.get(match["block"], 0))
+    return {
+        key: f"{m['block']}{_NAMED[int(m['number']) + 2 - last[m['block']]]}.{m['rest']}"
+        for key, m in found.items()
+    }
+
+
 def prefixes(keys: Iterable[str]) -> list[str]:
     """Every dotted prefix of the keys, the empty one first: ``a.b.c`` gives '', 'a.', 'a.b.'."""
     found = {"": None}
@@ -65,11 +88,18 @@ def prefixes(keys: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def rename(source: Shapes, target: Shapes, renaming: Renaming) -> Match:
-    """Apply a renaming and sort every tensor of the backbone into matched, missing or mismatched in shape."""
-    by_name = {
-        canonical(key[len(renaming.source) :]): key for key in source if key.startswith(renaming.source)
-    }
+def rename(
+    source: Shapes, target: Shapes, renaming: Renaming, names: Mapping[str, str] | None = None
+) -> Match:
+    """Apply a renaming and sort every tensor of the backbone into matched, missing or mismatched in shape.
+
+    Args:
+        source: checkpoint key -> shape. target: backbone key -> shape.
+        renaming: of the prefix. names: other names of some checkpoint keys, see :func:`names_of`.
+    """
+    names = names or {}
+    start = renaming.source
+    by_name = {canonical(names.get(key, key)[len(start) :]): key for key in source if key.startswith(start)}
     pairs, missing, mismatched = [], [], []
     for key, shape in target.items():
         tail = canonical(key[len(renaming.target) :]) if key.startswith(renaming.target) else ""
@@ -102,5 +132,6 @@ def candidates(source: Shapes, target: Shapes, prefix: str | None = None) -> lis
     """
     source_prefixes = prefixes(source) if prefix is None else [prefix]
     shared = [p for p in prefixes(target) if all(key.startswith(p) for key in target)]
-    matches = [rename(source, target, Renaming(s, t)) for s in source_prefixes for t in shared]
+    names = names_of(source, target)
+    matches = [rename(source, target, Renaming(s, t), names) for s in source_prefixes for t in shared]
     return sorted((m for m in matches if m.pairs), key=_preference, reverse=True)

@@ -7,25 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from .normalisation import Normalisation, normalisation_in, normalisation_of
+
 # Optimiser state and book-keeping hold tensors too, but no weights.
 NOT_WEIGHTS = ("optimizer", "optim", "message_hub", "meta", "param_schedulers", "lr_scheduler", "scaler")
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and standard deviation per channel, for pixels 0..255 in ``channel_order`` ('rgb' or 'bgr')."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    channel_order: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"mean": list(self.mean), "std": list(self.std), "channel_order": self.channel_order}
 
 
 @dataclass(frozen=True)
@@ -85,17 +74,6 @@ def _flatten(node: Mapping, prefix: str = "") -> list[tuple[str, Tensor]]:
     return found
 
 
-def normalisation_of(cfg: Mapping | Config) -> Normalisation | None:
-    """The normalisation in an OpenMMLab config's ``data_preprocessor``, in the model or beside it."""
-    model = cfg.get("model") or {}
-    holders = [h for h in (model.get("detector"), model, cfg) if isinstance(h, (Mapping, Config))]
-    found = next((h["data_preprocessor"] for h in holders if h.get("data_preprocessor")), None)
-    if not found or found.get("mean") is None or found.get("std") is None:
-        return None
-    rgb = bool(found.get("bgr_to_rgb") or found.get("to_rgb"))
-    return Normalisation(tuple(found["mean"]), tuple(found["std"]), "rgb" if rgb else "bgr")
-
-
 def _from_file(name: str) -> Source:
     path = Path(name)
     if path.is_dir():
@@ -116,23 +94,7 @@ def _from_file(name: str) -> Source:
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
     if isinstance(meta, Mapping) and meta.get("iter") == 0:
         raise ValueError(f"{name} was saved before its first training step (fewer images than one batch?)")
-    return Source(name, read_tensors(checkpoint, name), _normalisation_in(meta))
-
-
-def _normalisation_in(meta: Any) -> Normalisation | None:
-    """The normalisation in a checkpoint's meta: in its config, or as a conversion recorded it."""
-    if not isinstance(meta, Mapping):
-        return None
-    if meta.get("normalisation"):
-        known = meta["normalisation"]
-        return Normalisation(tuple(known["mean"]), tuple(known["std"]), known["channel_order"])
-    cfg = meta.get("cfg")
-    if isinstance(cfg, str):
-        try:
-            cfg = Config.fromstring(cfg, ".py")
-        except Exception:  # an old or foreign config text only costs the hint
-            return None
-    return normalisation_of(cfg) if isinstance(cfg, (Mapping, Config)) else None
+    return Source(name, read_tensors(checkpoint, name), normalisation_in(meta))
 
 
 def _from_model_zoo(name: str) -> Source:

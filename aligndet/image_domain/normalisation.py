@@ -1,0 +1,156 @@
+"""How images are normalised before they reach a backbone: read, recorded, and compared between the stages.
+
+A conversion writes the normalisation into its checkpoint (``meta['normalisation']``), mmengine's checkpoints
+carry it in their config. :func:`check_normalisation` compares it with the detector that is about to load the
+file; ``aligndet.training.train`` calls it for every config, whichever stage, before anything is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+#: Pixel values (0..255). Makers round: 0.406 * 255 is 103.53, some write 103.5.
+TOLERANCE = 0.1
+
+
+class NormalisationError(ValueError):
+    """Weights of one normalisation in a model of another: it trains, and never gets as good as it should."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation per channel, for pixels 0..255 in ``channel_order`` ('rgb' or 'bgr')."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channel_order: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"mean": list(self.mean), "std": list(self.std), "channel_order": self.channel_order}
+
+    def as_config(self) -> str:
+        """As one writes it into mmdet's ``data_preprocessor``."""
+        rgb = self.channel_order == "rgb"
+        return f"mean={list(self.mean)}, std={list(self.std)}, bgr_to_rgb={rgb}"
+
+    def same(self, other: Normalisation | None) -> bool:
+        """Equal within :data:`TOLERANCE`."""
+        if other is None or self.channel_order != other.channel_order or len(self.mean) != len(other.mean):
+            return False
+        pairs = zip(self.mean + self.std, other.mean + other.std, strict=True)
+        return all(abs(a - b) <= TOLERANCE for a, b in pairs)
+
+
+IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "rgb")
+
+
+def normalisation_of(cfg: Mapping | Config) -> Normalisation | None:
+    """The normalisation in an OpenMMLab config's ``data_preprocessor``; None where it has none.
+
+    A pre-trainer's own one counts before that of its ``detector``, as in training; one preprocessor inside
+    another (two views) is looked through.
+    """
+    model = cfg.get("model") or {}
+    holders = [h for h in (model, model.get("detector"), cfg) if isinstance(h, (Mapping, Config))]
+    found: Any = next((h["data_preprocessor"] for h in holders if h.get("data_preprocessor")), {})
+    while found.get("data_preprocessor"):
+        found = found["data_preprocessor"]
+    if found.get("mean") is None or found.get("std") is None:
+        return None
+    rgb = bool(found.get("bgr_to_rgb") or found.get("to_rgb"))
+    return Normalisation(tuple(found["mean"]), tuple(found["std"]), "rgb" if rgb else "bgr")
+
+
+def normalisation_in(meta: Any) -> Normalisation | None:
+    """The normalisation in a checkpoint's meta: as a conversion recorded it, or in its config."""
+    if not isinstance(meta, Mapping):
+        return None
+    if known := meta.get("normalisation"):
+        return Normalisation(tuple(known["mean"]), tuple(known["std"]), known["channel_order"])
+    cfg = meta.get("cfg")
+    if isinstance(cfg, str):
+        try:
+            cfg = Config.fromstring(cfg, ".py")
+        except Exception:  # an old or foreign config text only costs the check
+            return None
+    return normalisation_of(cfg) if isinstance(cfg, (Mapping, Config)) else None
+
+
+def check_normalisation(cfg: Config) -> list[str]:
+    """Compare the normalisation of every checkpoint that a config's model starts from with the model's own.
+
+    Checkpoints are those of ``load_from`` and of every ``init_cfg`` of type ``Pretrained`` in the model. A
+    file that says nothing of its normalisation, or that is not on this machine, is passed over with a line in
+    the log. A config with ``check_normalisation = False`` at its top is not checked.
+
+    Returns:
+        The config keys whose checkpoint was compared and agreed.
+
+    Raises:
+        NormalisationError: one differs; the message says what to write.
+    """
+    if not cfg.get("check_normalisation", True):
+        return []
+    own, agreed = normalisation_of(cfg), []
+    for key, name in checkpoints_of(cfg):
+        known = _recorded(name)
+        if known is None:
+            print_log(f"{key}: {name} does not say how its images were normalised; not checked", "current")
+        elif known.same(own):
+            agreed.append(key)
+        else:
+            raise NormalisationError(_difference(key, name, known, own, cfg))
+    return agreed
+
+
+def checkpoints_of(cfg: Mapping | Config) -> Iterator[tuple[str, str]]:
+    """Config key and name of every checkpoint that a model starts from."""
+    if cfg.get("load_from"):
+        yield "load_from", str(cfg["load_from"])
+    yield from _pretrained(cfg.get("model"), "model")
+
+
+def _pretrained(node: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, (list, tuple)):
+        for number, item in enumerate(node):
+            yield from _pretrained(item, f"{key}.{number}")
+    elif isinstance(node, Mapping):
+        if node.get("type") == "Pretrained" and isinstance(node.get("checkpoint"), str):
+            yield f"{key}.checkpoint", node["checkpoint"]
+        for name, value in node.items():
+            yield from _pretrained(value, f"{key}.{name}")
+
+
+def _recorded(name: str) -> Normalisation | None:
+    """What is known of a checkpoint without downloading it."""
+    if name.startswith("torchvision://"):
+        return IMAGENET
+    if "://" in name or not Path(name).is_file():
+        return None
+    try:
+        content = torch.load(name, map_location="cpu", weights_only=False)
+    except Exception:  # what loads it later says what is wrong with it
+        return None
+    return normalisation_in(content.get("meta")) if isinstance(content, Mapping) else None
+
+
+def _difference(
+    key: str, name: str, known: Normalisation, own: Normalisation | None, cfg: Mapping | Config
+) -> str:
+    model = cfg.get("model") or {}
+    holder = "model.detector" if model.get("detector") and not model.get("data_preprocessor") else "model"
+    reverse = ", rgb_to_bgr=False" if known.channel_order == "rgb" else ""
+    return (
+        f"{key}: {name} was trained on images with\n  {known.as_config()}\nbut this config's "
+        f"{holder}.data_preprocessor has\n  {own.as_config() if own else 'no mean and std'}\n"
+        f"Give it those of the checkpoint: {holder}.data_preprocessor = dict({known.as_config()}{reverse})\n"
+        "If the difference is meant, put check_normalisation = False at the top of the config "
+        "(--cfg-options check_normalisation=False)."
+    )

@@ -1,0 +1,16 @@
+"""Barlow Twins (arXiv 2103.03230), ResNet-50.
+
+tools/dist_train.sh configs/image_domain/barlowtwins_r50.py 8
+python tools/train.py configs/image_domain/barlowtwins_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+python tools/convert_backbone.py work_dirs/barlowtwins_r50 barlowtwins_r50.pth --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+
+The published batch is 2048: 8 processes of 256, or fewer with --auto-scale-lr.
+"""
+
+_base_ = "mmpretrain::barlowtwins/barlowtwins_resnet50_8xb256-coslr-300e_in1k.py"
+
+train_dataloader = dict(
+    drop_last=True,  # batch norm fails on a last batch of one
+    collate_fn=dict(_delete_=True, type="default_collate"),  # inherited, it carries a _scope_ it cannot take
+    dataset=dict(type="aligndet.ImageFolder", data_root="data/imagenet/"),
+)

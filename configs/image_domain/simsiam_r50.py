@@ -1,0 +1,14 @@
+"""SimSiam (arXiv 2011.10566), ResNet-50.
+
+tools/dist_train.sh configs/image_domain/simsiam_r50.py 8
+python tools/train.py configs/image_domain/simsiam_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+python tools/convert_backbone.py work_dirs/simsiam_r50 simsiam_r50.pth --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+"""
+
+_base_ = "mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-200e_in1k.py"
+
+train_dataloader = dict(
+    drop_last=True,  # batch norm fails on a last batch of one
+    collate_fn=dict(_delete_=True, type="default_collate"),  # inherited, it carries a _scope_ it cannot take
+    dataset=dict(type="aligndet.ImageFolder", data_root="data/imagenet/"),
+)
