@@ -9,9 +9,10 @@ import timm
 import torch
 import torchvision
 from mmengine.config import Config
+from mmengine.model import BaseModule
 
 from aligndet.image_domain.backbones import backbone_config, build_backbone, starts_pretrained
-from aligndet.image_domain.convert import NoMatchError, convert, normalisation_hint
+from aligndet.image_domain.convert import NoMatchError, check_style, convert, normalisation_hint, save
 from aligndet.image_domain.normalisation import Normalisation
 from aligndet.image_domain.sources import Source
 from tools.convert_backbone import main
@@ -171,3 +172,53 @@ def test_installed_config_names_are_accepted(tmp_path: Path, resnet18: str) -> N
     argv = [resnet18, str(tmp_path / "b.pth"), "--detector", "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"]
     assert main(argv) == 0
     assert Config(torch.load(tmp_path / "b.pth")["meta"]).matched == 120
+
+
+def test_a_style_that_names_do_not_show_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Stock FCOS strides in the first 1 x 1 convolution (caffe), MoCo's ResNet-50 in the 3 x 3 one."""
+    text = "model = dict(backbone=dict(type='ResNet', depth=50))"
+    torch.save({"state_dict": {"backbone.a": torch.ones(1)}, "meta": {"cfg": text}}, tmp_path / "moco.pth")
+    fcos = "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py"
+    assert main([str(tmp_path / "moco.pth"), str(tmp_path / "b.pth"), "--detector", fcos]) == 1
+    assert "Set model.backbone.style='pytorch'" in capsys.readouterr().err
+    source = Source("x", {}, style="caffe")
+    check_style(source, {"type": "ResNet", "depth": 50, "style": "caffe"})
+    check_style(source, {"type": "ResNet", "depth": 18})  # basic blocks have no style
+    check_style(Source("unknown", {}), {"type": "ResNet", "depth": 50})
+
+
+class Deaf(BaseModule):
+    """A backbone that ignores ``init_cfg``, as one with an ``init_weights`` of its own may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(2, 2)
+
+    def init_weights(self) -> None:
+        pass
+
+
+def test_a_file_that_the_backbone_does_not_load_is_not_written(tmp_path: Path) -> None:
+    conversion = convert(
+        Source("x", {"linear.weight": torch.ones(2, 2), "linear.bias": torch.ones(2)}), Deaf()
+    )
+    with pytest.raises(NoMatchError, match="fit Deaf, but init_cfg"):
+        save(conversion, tmp_path / "b.pth", Deaf())
+    assert not list(tmp_path.iterdir())
+
+
+def test_swin_reads_only_keys_of_a_detector(tmp_path: Path) -> None:
+    part = {"type": "SwinTransformer", "embed_dims": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2]}
+    torch.manual_seed(0)
+    state = build_backbone({"backbone": part}).state_dict()
+    save(convert(Source("x", state), build_backbone({"backbone": part})), tmp_path / "bare.pth")
+    save(
+        convert(Source("x", state), build_backbone({"backbone": part})),
+        tmp_path / "b.pth",
+        build_backbone({"backbone": part}),
+    )
+    assert all(key.startswith("backbone.") for key in torch.load(tmp_path / "b.pth")["state_dict"])
+    assert not any(key.startswith("backbone.") for key in torch.load(tmp_path / "bare.pth")["state_dict"])
+    loads = {**part, "init_cfg": {"type": "Pretrained", "checkpoint": str(tmp_path / "b.pth")}}
+    loaded = build_backbone({"backbone": loads}, initialise=True).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())

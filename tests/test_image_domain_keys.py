@@ -2,7 +2,7 @@
 
 import pytest
 
-from aligndet.image_domain.keys import Renaming, candidates, prefixes, rename
+from aligndet.image_domain.keys import Renaming, candidates, names_of, prefixes, rename
 
 BACKBONE = {
     "conv1.weight": (8, 3, 7, 7),
@@ -88,3 +88,17 @@ def test_given_prefix_is_the_only_one_tried() -> None:
 
 def test_no_name_in_common_gives_no_candidate() -> None:
     assert candidates({"patch_embed.weight": (4,)}, BACKBONE) == []
+
+
+def test_mmpretrain_counts_what_mmdet_names() -> None:
+    """Inverted residuals: three convolutions, or two where nothing is expanded."""
+    counted = ["layer1.0.conv.0.conv.weight", "layer1.0.conv.1.bn.bias"]
+    counted += [f"layer2.0.conv.{i}.conv.weight" for i in range(3)]
+    named = ["layer1.0.depthwise_conv.conv.weight", "layer1.0.linear_conv.bn.bias"]
+    named += [f"layer2.0.{kind}_conv.conv.weight" for kind in ("expand", "depthwise", "linear")]
+    source = {f"backbone.{key}": (8, i) for i, key in enumerate(counted)}
+    target = {key: (8, i) for i, key in enumerate(named)}
+    best = candidates(source, target)[0]
+    assert best.fraction == 1
+    assert dict(best.pairs) == {n: f"backbone.{c}" for n, c in zip(named, counted, strict=True)}
+    assert names_of(counted, counted) == {}, "where the backbone counts too, nothing is renamed"

@@ -17,6 +17,11 @@ from aligndet.image_domain.normalisation import (
     normalisation_of,
 )
 from aligndet.training import load_config
+from aligndet.transfer.export import export_detector
+from aligndet.transfer.prove.compare import _ready
+from aligndet.transfer.prove.settings import Start
+from aligndet.transfer.stock import build_stock
+from tests.small import detector
 from tools.train import main as train
 
 CAFFE = Normalisation((103.53, 116.28, 123.675), (1.0, 1.0, 1.0), "bgr")
@@ -119,3 +124,16 @@ def test_the_train_tool_checks_before_it_builds_anything(tmp_path: Path) -> None
     with pytest.raises(NormalisationError):
         train([str(tmp_path / "detector.py"), "--work-dir", str(tmp_path / "work")])
     assert not (tmp_path / "work").exists()
+
+
+def test_an_exported_detector_records_it_and_a_comparison_checks_it(tmp_path: Path) -> None:
+    """Stage 2 read the detector's own normalisation; the exported file carries it on."""
+    meta = {"cfg": Config({"model": {"detector": detector("fcos")}}).pretty_text}
+    online = {f"online.{key}": value for key, value in build_stock(detector("fcos")).state_dict().items()}
+    torch.save({"state_dict": online, "meta": meta}, tmp_path / "epoch_12.pth")
+    export_detector(tmp_path / "epoch_12.pth", tmp_path / "detector.pth")
+    exported = torch.load(tmp_path / "detector.pth")["meta"]["normalisation"]
+    assert exported == normalisation_of({"model": detector("fcos")}).as_dict()  # type: ignore[union-attr]
+    base, start = config(None, **RGB), Start("aligndet", tmp_path / "detector.pth")
+    with pytest.raises(NormalisationError, match="load_from: "):
+        _ready(start, base, None, None)  # type: ignore[arg-type]  # neither is reached

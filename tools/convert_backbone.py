@@ -15,7 +15,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from aligndet.image_domain import convert as conversion
-from aligndet.image_domain.backbones import build_backbone
+from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.sources import load_source, normalisation_of
 from aligndet.training import load_config
 
@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         cfg = load_config(args.config, args.cfg_options)
         source = load_source(args.source)
+        conversion.check_style(source, backbone_config(cfg))
         prefix = None if args.prefix == "auto" else args.prefix
         backbone = build_backbone(cfg)
         result = conversion.convert(source, backbone, prefix, args.min_match, args.allow_partial)

@@ -102,6 +102,25 @@ def _nothing_matches(name: str, offered: Mapping, wanted: Mapping, prefix: str |
     )
 
 
+def check_style(source: Source, backbone: Mapping) -> None:
+    """Refuse a ResNet with bottlenecks of another style, which names and shapes do not show.
+
+    Args:
+        source: the checkpoint. backbone: the detector's backbone config.
+
+    Raises:
+        NoMatchError: the styles are known and differ.
+    """
+    if "ResNet" not in str(backbone.get("type")) or backbone.get("depth", 0) < 50 or source.style is None:
+        return
+    style = backbone.get("style", "pytorch")
+    if style != source.style:
+        raise NoMatchError(
+            f"{source.name} is a ResNet of style '{source.style}', the detector's is of style '{style}': "
+            f"all tensors fit, features do not. Set model.backbone.style='{source.style}' in the detector"
+        )
+
+
 def normalisation_hint(source: Normalisation | None, detector: Normalisation | None) -> str:
     """One line on the input statistics: unknown, equal, or what to write into the detector's config."""
     if source is None:

@@ -74,13 +74,19 @@ def normalisation_in(meta: Any) -> Normalisation | None:
         return None
     if known := meta.get("normalisation"):
         return Normalisation(tuple(known["mean"]), tuple(known["std"]), known["channel_order"])
-    cfg = meta.get("cfg")
+    cfg = config_in(meta)
+    return normalisation_of(cfg) if cfg is not None else None
+
+
+def config_in(meta: Any) -> Mapping | Config | None:
+    """The config that mmengine keeps in a checkpoint's meta; None where there is none that can be read."""
+    cfg = meta.get("cfg") if isinstance(meta, Mapping) else None
     if isinstance(cfg, str):
         try:
             cfg = Config.fromstring(cfg, ".py")
         except Exception:  # an old or foreign config text only costs the check
             return None
-    return normalisation_of(cfg) if isinstance(cfg, (Mapping, Config)) else None
+    return cfg if isinstance(cfg, (Mapping, Config)) else None
 
 
 def check_normalisation(cfg: Config) -> list[str]:

@@ -11,7 +11,7 @@ from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from .normalisation import Normalisation, normalisation_in, normalisation_of
+from .normalisation import Normalisation, config_in, normalisation_in, normalisation_of
 
 # Optimiser state and book-keeping hold tensors too, but no weights.
 NOT_WEIGHTS = ("optimizer", "optim", "message_hub", "meta", "param_schedulers", "lr_scheduler", "scaler")
@@ -19,11 +19,18 @@ NOT_WEIGHTS = ("optimizer", "optim", "message_hub", "meta", "param_schedulers", 
 
 @dataclass(frozen=True)
 class Source:
-    """Weights under their maker's names, and the normalisation of their training where it is known."""
+    """Weights under their maker's names, and what is known of their training.
+
+    Attributes:
+        name: where they come from. tensors: by the maker's names. normalisation: of the images.
+        style: of a ResNet, ``pytorch`` (a bottleneck strides in its 3 x 3 convolution) or ``caffe`` (in its
+            first 1 x 1). Names and shapes are the same, features are not.
+    """
 
     name: str
     tensors: dict[str, Tensor]
     normalisation: Normalisation | None = None
+    style: str | None = None
 
 
 def load_source(name: str) -> Source:
@@ -94,7 +101,14 @@ def _from_file(name: str) -> Source:
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
     if isinstance(meta, Mapping) and meta.get("iter") == 0:
         raise ValueError(f"{name} was saved before its first training step (fewer images than one batch?)")
-    return Source(name, read_tensors(checkpoint, name), normalisation_in(meta))
+    return Source(name, read_tensors(checkpoint, name), normalisation_in(meta), _style_in(meta))
+
+
+def _style_in(meta: Any) -> str | None:
+    """The style of a ResNet that mmengine's checkpoint says it holds."""
+    cfg = config_in(meta)
+    backbone = (cfg.get("model") or {}).get("backbone") or {} if cfg else {}
+    return backbone.get("style", "pytorch") if "ResNet" in str(backbone.get("type")) else None
 
 
 def _from_model_zoo(name: str) -> Source:
@@ -105,7 +119,7 @@ def _from_model_zoo(name: str) -> Source:
     except AssertionError as error:
         raise ValueError(f"{name} has no published weights in its model zoo") from error
     source = _from_file(cfg.model_path)
-    return Source(name, source.tensors, source.normalisation or normalisation_of(cfg))
+    return Source(name, source.tensors, source.normalisation or normalisation_of(cfg), source.style)
 
 
 def _from_timm(name: str, model: str) -> Source:
@@ -113,7 +127,7 @@ def _from_timm(name: str, model: str) -> Source:
 
     network = timm.create_model(model, pretrained=True)
     known: Any = network.pretrained_cfg
-    return Source(name, dict(network.state_dict()), _unit_rgb(known.get("mean"), known.get("std")))
+    return Source(name, dict(network.state_dict()), _unit_rgb(known.get("mean"), known.get("std")), "pytorch")
 
 
 def _from_torchvision(name: str, model: str) -> Source:
@@ -124,7 +138,8 @@ def _from_torchvision(name: str, model: str) -> Source:
     weights = choices[tag] if tag else choices["DEFAULT"]
     transform = weights.transforms()
     tensors: dict[str, torch.Tensor] = dict(weights.get_state_dict(progress=True))
-    return Source(name, tensors, _unit_rgb(getattr(transform, "mean", None), getattr(transform, "std", None)))
+    known = _unit_rgb(getattr(transform, "mean", None), getattr(transform, "std", None))
+    return Source(name, tensors, known, "pytorch")
 
 
 def _unit_rgb(mean: Any, std: Any) -> Normalisation | None:

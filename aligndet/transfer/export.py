@@ -14,6 +14,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import (
     Checkpoint,
@@ -49,7 +50,9 @@ def export_detector(
     stock = build_stock(config)
     state, report = fit(state, stock, classifier_layers(config), str(checkpoint), network)
     _refuse_other_detector(report, type(stock).__name__)
-    save(state, out, {"aligndet": {"source": checkpoint.name, "network": network}})
+    known = normalisation_in(source.meta)
+    meta = {"normalisation": known.as_dict() if known else None}
+    save(state, out, {**meta, "aligndet": {"source": checkpoint.name, "network": network}})
     return report
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from aligndet.image_domain.normalisation import check_normalisation
 from aligndet.transfer.prove.execute import Command, Outcome, execute, run_command
 from aligndet.transfer.prove.plan import Planner, Run, choose_lrs
 from aligndet.transfer.prove.report import write_report
@@ -47,7 +48,13 @@ def compare(settings: Settings, status: Status, command: Command = run_command) 
 
 
 def _ready(start: Start, base: Config, settings: Settings, status: Status) -> Start:
-    """A start whose checkpoint is checked against the detector and fits it."""
+    """A start whose checkpoint is checked against the detector and fits it.
+
+    Raises:
+        NormalisationError: its weights, or those of the config's backbone, are of another normalisation.
+    """
+    weights = {"load_from": start.checkpoint and str(start.checkpoint)}
+    check_normalisation(Config({**base, **weights}))
     if start.checkpoint is None:
         return start
     path, report = fit_start(start.checkpoint, start.name, base.model, settings.work_dir / "starts")
