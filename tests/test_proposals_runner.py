@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.job import chunk_size
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.runner import make_proposals
+from aligndet.proposals.store_writer import StoreWriter
 
 TESTS = Path(__file__).parent
 HERE = Path(__file__).stem
@@ -163,6 +163,95 @@ def test_images_without_boxes_stay_in_the_list(tmp_path: Path) -> None:
     assert "2 images have no proposal" in str(report)
 
 
+def files_of(store: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in store.iterdir()}
+
+
+def test_a_store_and_a_json_hold_the_same(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "in", 6)
+    (source / "empty.jpg").write_bytes(b"")
+    run(source, tmp_path / "out.json", fake())
+    report = make_proposals(source, tmp_path / "out", fake(), progress=False)
+    store, other = read_proposals(tmp_path / "out"), read_proposals(tmp_path / "out.json")
+    assert (report.images, report.skips, report.boxes) == (6, 1, store.num_boxes)
+    assert len(store) == len(other) == 6
+    for image in range(6):
+        assert store.file_name(image) == other.file_name(image)
+        assert store.size(image) == other.size(image)
+        np.testing.assert_array_equal(store.boxes(image), other.boxes(image))
+    np.testing.assert_allclose(store.columns["scores"], other.columns["scores"], atol=1e-5)
+    assert store.image_ids.tolist() == other.image_ids.tolist() == [1, 2, 3, 4, 5, 6]
+    assert (
+        list(store.skipped())
+        == list(other.skipped())
+        == [{"file_name": "empty.jpg", "reason": "file is empty"}]
+    )
+    assert store.info["backend"] == f"{HERE}:fake_backend"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "out.json"]
+
+
+def test_bytes_do_not_depend_on_workers_chunks_or_shards(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "in", 9)
+    make_proposals(source, tmp_path / "one", fake(), progress=False)
+    make_proposals(source, tmp_path / "two", fake(), progress=False, workers=2, chunk=2)
+    for first in (2, 0, 1):
+        assert not (tmp_path / "three").exists()
+        report = make_proposals(source, tmp_path / "three", fake(), progress=False, chunk=2, shard=(first, 3))
+        assert report.searched == [4, 3, 2][first]
+        assert f"shard {first}/3: done ({report.searched} images searched now)" in str(report)
+    report = make_proposals(source, tmp_path / "three", fake(), progress=False, chunk=2)
+    assert report.searched == 0
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two") == files_of(tmp_path / "three")
+
+
+def test_a_shard_out_of_range_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shard 3/3"):
+        make_proposals(write_images(tmp_path / "in", 1), tmp_path / "out", fake(), shard=(3, 3))
+
+
+def test_no_work_is_done_when_the_output_cannot_be_written(tmp_path: Path) -> None:
+    source, log = write_images(tmp_path / "in", 1), tmp_path / "log"
+    with pytest.raises(FileExistsError, match="no proposal store"):
+        make_proposals(source, source, fake(log=str(log)), progress=False)
+    assert not log.exists()
+
+
+def test_levels_become_a_column_and_follow_the_filter(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "in", 2)
+    options = ProposalOptions("grid", {"levels": 2}, FilterOptions(min_side=0, max_per_image=20))
+    make_proposals(source, tmp_path / "out", options, progress=False)
+    store = read_proposals(tmp_path / "out")
+    boxes, levels = store.columns["boxes"], store.columns["levels"]
+    areas = np.repeat(store.sizes.prod(axis=1), store.counts)
+    np.testing.assert_allclose(0.25**levels, (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) / areas, rtol=0.05)
+    assert set(levels.tolist()) == {1, 2}
+
+
+def test_a_damaged_part_is_searched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out = write_images(tmp_path / "in", 6), tmp_path / "out"
+    interrupted(source, out, fake(), monkeypatch)
+    parts = sorted(out.with_name("out.parts").iterdir())
+    parts[0].write_bytes(parts[0].read_bytes()[:100])
+    make_proposals(source, out, fake(), progress=False)
+    make_proposals(source, tmp_path / "fresh", fake(), progress=False)
+    assert files_of(out) == files_of(tmp_path / "fresh")
+
+
+def test_chunks_are_many_for_few_images_and_few_for_many() -> None:
+    assert [chunk_size(n) for n in (1, 5000, 20_000, 118_000, 10_000_000)] == [4, 4, 9, 57, 64]
+
+
+def test_without_a_filter_boxes_stay_as_they_come(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "in", 1)
+    boxes = np.array([[5, 5, 6, 6], [0, 0, 100, 90], [1, 0, 100, 90], [50, 50, 50, 60], [60, 60, 300, 70]])
+    with StoreWriter(tmp_path / "given") as writer:
+        writer.append("000.png", 1, (120, 100), boxes)
+    options = ProposalOptions("file", {"path": str(tmp_path / "given")}, filter=None, max_side=20)
+    make_proposals(source, tmp_path / "out", options, progress=False)
+    kept = [[5, 5, 6, 6], [0, 0, 100, 90], [1, 0, 100, 90], [60, 60, 120, 70]]  # in order, cut at the border
+    assert read_proposals(tmp_path / "out").boxes(0).tolist() == kept
+
+
 def start_slow_run(source: Path, out: Path, log: Path, workers: int = 1) -> subprocess.Popen[bytes]:
     tool = TESTS.parent / "tools" / "make_proposals.py"
     command = [sys.executable, str(tool), str(source), str(out), "--backend", f"{HERE}:fake_backend"]
@@ -182,21 +271,25 @@ def wait_for_parts(out: Path, count: int) -> set[Path]:
     raise AssertionError("the run wrote no parts")
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    source, out, log = write_images(tmp_path / "in"), tmp_path / "out.json", tmp_path / "log"
-    process = start_slow_run(source, out, log)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_run_goes_on_and_its_store_is_the_same_to_the_byte(tmp_path: Path, workers: int) -> None:
+    source, out, log = write_images(tmp_path / "in", 16), tmp_path / "out", tmp_path / "log"
+    process = start_slow_run(source, out, log, workers)
     wait_for_parts(out, 2)
     process.kill()
     process.wait()
+    time.sleep(0.3)  # its workers die with it
     assert not out.exists()
     finished = 2 * len(wait_for_parts(out, 2))
-    assert finished < 10
+    assert 4 <= finished < 16
+    (out.with_name("out.parts") / "store.1.tmp").mkdir()  # as if killed while putting the parts together
     log.write_text("")
     options = fake(log=str(log), delay=0.1)
-    content = run(source, out, options, chunk=2)
-    assert len(log.read_text().splitlines()) == 10 - finished
-    fresh = run(source, tmp_path / "fresh.json", options, chunk=2)
-    assert content == fresh
+    make_proposals(source, out, options, chunk=2, progress=False)
+    assert len(log.read_text().splitlines()) == 16 - finished
+    make_proposals(source, tmp_path / "fresh", options, progress=False)
+    assert files_of(out) == files_of(tmp_path / "fresh")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "in", "log", "out"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

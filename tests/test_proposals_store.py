@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 
 from aligndet.proposals import column_file, layout
 from aligndet.proposals.layout import COLUMNS, META
-from aligndet.proposals.merge import merge_stores
 from aligndet.proposals.store import ProposalStore, is_store
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -184,18 +184,16 @@ def test_long_columns_are_filled_in_pieces(tmp_path: Path) -> None:
     assert values[-1] == 5
 
 
-def test_merging_keeps_order_and_numbers_clashing_ids_anew(tmp_path: Path) -> None:
-    one = write(tmp_path / "one", ["a", "b"], 5, scores=0)
-    two = write(tmp_path / "two", ["c", "d"], 6)
-    both = merge_stores([tmp_path / "one", tmp_path / "two"], tmp_path / "both")
-    assert [both.file_name(i) for i in range(4)] == ["a", "b", "c", "d"]
-    assert both.image_ids.tolist() == [1, 2, 3, 4]
-    np.testing.assert_array_equal(both.boxes(2), two.boxes(0))
-    np.testing.assert_array_equal(both.column("scores", 1), one.column("scores", 1))
-    assert np.isnan(both.columns["scores"][5:]).all()
-    assert len(list(both.skipped())) == 2
-    write(tmp_path / "three", ["e"], 60)
-    apart = merge_stores([tmp_path / "three", tmp_path / "one"], tmp_path / "apart")
-    assert apart.image_ids.tolist() == [60, 5, 6]
-    with pytest.raises(ValueError, match=r"image a is in .*one and in .*one"):
-        merge_stores([tmp_path / "one", tmp_path / "one"], tmp_path / "twice")
+def test_writing_needs_the_same_memory_for_ten_times_the_images(tmp_path: Path) -> None:
+    def peak(images: int) -> int:
+        found = boxes(100)
+        tracemalloc.start()
+        with StoreWriter(tmp_path / str(images)) as writer:
+            for number in range(images):
+                writer.append(f"{number}.jpg", number, (99, 99), found, scores=found[:, 0])
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    few, many = peak(300), peak(3000)
+    assert many - few < 2700 * 60  # bytes; the boxes of an image take 1600, its scores 400

@@ -1,0 +1,115 @@
+"""tools/convert_proposals.py: every kind in, store or COCO json out, and merging."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.store import ProposalStore
+from aligndet.proposals.store_writer import StoreWriter
+from tools.convert_proposals import main
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    cv2.imwrite(str(folder / "sub" / "1.png"), np.zeros((50, 60, 3), np.uint8))
+    cv2.imwrite(str(folder / "2.png"), np.zeros((70, 80, 3), np.uint8))
+    (folder / "bad.png").write_bytes(b"")
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return main([*map(str, arguments), "--workers", "0"])
+
+
+def test_soco_needs_the_images_for_their_sizes(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soco = tmp_path / "soco.json"
+    soco.write_text(json.dumps({"1": [[0, 0, 9, 9], [40, 40, 30, 30]], "2": [[5, 5, 4, 4]]}))
+    assert run(soco, tmp_path / "out") == 2
+    assert "--images" in capsys.readouterr().err
+    assert run(soco, tmp_path / "out", "--images", images) == 0
+    store = ProposalStore.open(tmp_path / "out")
+    assert store.size(store.find("sub/1.png")) == (60, 50)
+    assert store.boxes(store.find("sub/1.png")).tolist() == [[0, 0, 10, 10], [40, 40, 60, 50]]
+    assert store.boxes(store.find("2.png")).tolist() == [[5, 5, 10, 10]]
+    assert [row["file_name"] for row in store.skipped()] == ["bad.png"]
+    assert "1 images skipped" in capsys.readouterr().out
+
+
+def test_an_mmdet_pickle_to_coco_json(tmp_path: Path, images: Path) -> None:
+    boxes = np.array([[0, 0, 10, 10, 0.25], [1, 1, 20, 20, 0.75]], np.float32)
+    (tmp_path / "p.pkl").write_bytes(pickle.dumps({"sub/1.png": boxes}))
+    assert run(tmp_path / "p.pkl", tmp_path / "out.json", "--images", images) == 0
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [row["bbox"] for row in content["annotations"]] == [[0, 0, 10, 10], [1, 1, 19, 19]]
+    assert [row["score"] for row in content["annotations"]] == [0.25, 0.75]  # the order of the file
+    reasons = {row["file_name"]: row["reason"] for row in content["info"]["skipped"]}
+    assert "has no boxes for 2.png" in reasons["2.png"]
+
+
+def store(path: Path, names: list[str], first_id: int = 1) -> ProposalStore:
+    with StoreWriter(path, {"from": path.name}) as writer:
+        for number, name in enumerate(names):
+            boxes = np.array([[0, 0, 10 + number, 20]])
+            writer.append(name, first_id + number, (90, 90), boxes, scores=np.array([number]))
+        writer.skip(f"bad in {path.name}", "empty")
+    return ProposalStore.open(path)
+
+
+def test_store_to_json_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = store(tmp_path / "one", ["a", "b"])
+    assert run(tmp_path / "one", tmp_path / "one.json") == 0
+    assert "2 proposals in 2 images" in capsys.readouterr().out
+    assert run(tmp_path / "one.json", tmp_path / "again") == 0
+    again = ProposalStore.open(tmp_path / "again")
+    for name, column in one.columns.items():
+        np.testing.assert_array_equal(again.columns[name], column)
+
+
+def test_merging_keeps_order_and_numbers_clashing_ids_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = store(tmp_path / "one", ["a", "b"], 5), store(tmp_path / "two", ["c", "d"], 6)
+    assert run(tmp_path / "one", tmp_path / "two", tmp_path / "both") == 0
+    both = read_proposals(tmp_path / "both")
+    assert [both.file_name(i) for i in range(4)] == ["a", "b", "c", "d"]
+    assert both.image_ids.tolist() == [1, 2, 3, 4]
+    for place, part in ((0, one), (2, two)):
+        np.testing.assert_array_equal(both.boxes(place + 1), part.boxes(1))
+    assert both.columns["scores"].tolist() == [0, 1, 0, 1]
+    assert [row["file_name"] for row in both.skipped()] == ["bad in one", "bad in two"]
+    store(tmp_path / "three", ["e"], 60)
+    assert run(tmp_path / "three", tmp_path / "one", tmp_path / "apart") == 0
+    assert read_proposals(tmp_path / "apart").image_ids.tolist() == [60, 5, 6]
+    capsys.readouterr()
+    assert run(tmp_path / "one", tmp_path / "one", tmp_path / "twice") == 2
+    assert "image a is in" in capsys.readouterr().err
+    assert run(tmp_path / "one", tmp_path / "two", tmp_path / "both.json") == 2
+    assert "merge into a store first" in capsys.readouterr().err
+    assert not (tmp_path / "twice").exists()
+
+
+def test_boxes_that_are_none_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = {
+        "images": [{"id": 1, "file_name": "a", "width": 50, "height": 50}],
+        "annotations": [{"id": i, "image_id": 1, "bbox": [i, 0, 20 * i, 9]} for i in range(3)],
+    }
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    assert run(tmp_path / "x.json", tmp_path / "out") == 0
+    assert "1 boxes left out" in capsys.readouterr().out
+    assert ProposalStore.open(tmp_path / "out").num_boxes == 2
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "none.json", tmp_path / "out") == 2
+    assert "none.json: no such file" in capsys.readouterr().err

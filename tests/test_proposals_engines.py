@@ -1,0 +1,137 @@
+"""Engines: processes that die, a Dask cluster of two worker processes, and only as many chunks as agreed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from aligndet.proposals.engines import HereEngine, LocalEngine, make_engine, usable_cores
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.parallel import run_chunks
+from aligndet.proposals.result import ImageProposals
+from aligndet.proposals.runner import make_proposals
+
+HERE = Path(__file__)
+
+
+def obedient(names: Sequence[str]) -> list[ImageProposals]:
+    """One box whose size is the process id; an image may be called "die" or "fail"."""
+    if "die" in names:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "fail" in names:
+        raise RuntimeError("no luck")
+    time.sleep(0.05)
+    return [ImageProposals(os.getpid(), int(name)) for name in names]
+
+
+def pixel_backend() -> Callable:
+    """A box for the brightest corner; an image that is all 2 kills the process."""
+
+    def search(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if (image == 2).all():
+            os.kill(os.getpid(), signal.SIGKILL)
+        corner = np.random.default_rng(int(image.sum())).integers(0, 40, (20, 2))
+        return np.concatenate([corner, corner + 40], axis=1).astype(np.float32), np.arange(20)
+
+    return search
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE.parent))
+    monkeypatch.setattr(f"{__name__}.obedient", __import__(HERE.stem).obedient)
+
+
+def test_a_death_costs_the_image_that_caused_it_and_no_other() -> None:
+    chunks = [["1", "2"], ["3", "die", "4"], ["5"], ["die"], ["6", "7"]]
+    engine = LocalEngine(2)
+    try:
+        found = dict(run_chunks(enumerate(chunks), obedient, engine))
+    finally:
+        engine.close()
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert [row.height for row in found[1]] == [3, 0, 4]
+    assert "process died" in found[1][1].skipped
+    assert "process died" in found[3][0].skipped
+    good = [row for rows in found.values() for row in rows if not row.skipped]
+    assert sorted(row.height for row in good) == [1, 2, 3, 4, 5, 6, 7]
+    assert os.getpid() not in {row.width for row in good}
+
+
+def test_several_processes_work_at_once() -> None:
+    engine = LocalEngine(2)
+    try:
+        found = dict(run_chunks(enumerate([str(n)] for n in range(20)), obedient, engine))
+    finally:
+        engine.close()
+    assert len({rows[0].width for rows in found.values()}) == 2
+
+
+def test_an_error_in_the_search_itself_is_raised() -> None:
+    engine = LocalEngine(1)
+    with pytest.raises(RuntimeError, match="no luck"):
+        list(run_chunks([(0, ["fail"])], obedient, engine))
+    engine.close()
+
+
+def test_chunks_are_taken_only_as_there_is_room() -> None:
+    taken = 0
+
+    def chunks() -> Iterator[tuple[int, list[str]]]:
+        nonlocal taken
+        for number in range(50):
+            taken += 1
+            yield number, [str(number)]
+
+    finished = 0
+    for _ in run_chunks(chunks(), lambda names: [], HereEngine()):
+        finished += 1
+        assert taken <= finished + 1
+    assert finished == 50
+
+
+def test_unknown_engines_and_absent_clusters_are_named() -> None:
+    with pytest.raises(ValueError, match="engine 'spark': expected one of local, dask"):
+        make_engine("spark", 1)
+    with pytest.raises(ValueError, match="--scheduler tcp://HOST:PORT"):
+        make_engine("dask", 1)
+    assert isinstance(make_engine("local", 0), HereEngine)
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_a_dask_cluster_of_two_processes_writes_the_same_bytes(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    dask = pytest.importorskip("dask")
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(3, 255, (100, 120, 3), dtype=np.uint8)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / f"{number:02d}.png"), pixels)
+    cv2.imwrite(str(tmp_path / "in" / "05b.png"), np.full((80, 90, 3), 2, np.uint8))
+    options = ProposalOptions(f"{HERE.stem}:pixel_backend")
+    make_proposals(tmp_path / "in", tmp_path / "local", options, workers=2, chunk=3, progress=False)
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
+    ):
+        report = make_proposals(
+            tmp_path / "in",
+            tmp_path / "dask",
+            options,
+            chunk=3,
+            progress=False,
+            engine="dask",
+            scheduler=cluster.scheduler_address,
+        )
+    assert report.searched == 13
+    assert [row["file_name"] for row in report.skipped] == ["05b.png"]
+    for path in (tmp_path / "local").iterdir():
+        assert path.read_bytes() == (tmp_path / "dask" / path.name).read_bytes(), path.name
