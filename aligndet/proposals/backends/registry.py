@@ -14,6 +14,7 @@ Factory = Callable[..., Backend]
 
 # "module:factory", imported when asked for: a backend's own library is needed only by those who use it.
 _FACTORIES: dict[str, str | Factory] = {
+    "fast": "aligndet.proposals.backends.fast:fast_backend",
     "selectivesearch": "aligndet.proposals.backends.selectivesearch:selectivesearch_backend",
     "opencv": "aligndet.proposals.backends.opencv:opencv_backend",
     "random": "aligndet.proposals.backends.plain:random_backend",
