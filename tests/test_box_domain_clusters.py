@@ -16,7 +16,11 @@ from pycocotools.coco import COCO
 from torch import nn
 
 from aligndet.box_domain.box_features import BoxFeatures
-from aligndet.box_domain.clusters import ClusterJob, ClusterOptions, learn_codebook, with_clusters
+from aligndet.box_domain.clusters import ClusterJob, ClusterOptions, learn_codebook, write_clusters
+from aligndet.proposals.convert import convert
+from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.store import ProposalStore
+from aligndet.proposals.store_writer import StoreWriter
 from tools.cluster_proposals import main
 
 KINDS = 3
@@ -74,7 +78,7 @@ def make_extract(**options: Any) -> BoxFeatures:
 
 
 def job(folder: Path, options: ClusterOptions = OPTIONS, extract: Any = None) -> ClusterJob:
-    proposals = json.loads((folder / "proposals.json").read_text())
+    proposals = read_proposals(folder / "proposals.json")
     return ClusterJob(proposals, folder, extract or make_extract(), options)
 
 
@@ -160,14 +164,36 @@ def test_codebook_takes_the_nearest_centre() -> None:
     assert np.array_equal(codebook.assign(features), distances.argmin(1))
 
 
-def test_unreadable_images_are_left_out_and_order_is_kept(planted: tuple[Path, list[int]]) -> None:
+@pytest.mark.parametrize("name", ["out.json", "out"])
+def test_unreadable_images_are_left_out_and_order_is_kept(planted: tuple[Path, list[int]], name: str) -> None:
     folder, kinds = planted
     (folder / "3.png").write_bytes(b"no image")
     work = job(folder)
-    content = with_clusters(work.proposals, work.run(), {"clusters": KINDS})
-    assert [image["id"] for image in content["images"]] == [0, 1, 2, 4, 5, 6, 7]
-    assert [a["id"] for a in content["annotations"]] == [900 - row for row in range(24) if not 9 <= row < 12]
-    assert same_partition([a["category_id"] for a in content["annotations"]], kinds[:9] + kinds[12:])
+    write_clusters(work.proposals, work.run(), {"clusters": KINDS}, folder / name)
+    written = read_proposals(folder / name)
+    assert written.image_ids.tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert same_partition(written.columns["clusters"].tolist(), kinds[:9] + kinds[12:])
+    for image, before in enumerate([0, 1, 2, 4, 5, 6, 7]):
+        np.testing.assert_array_equal(written.boxes(image), work.proposals.boxes(before))
+    assert [row["file_name"] for row in written.skipped()] == ["3.png"]
+    assert (written.num_clusters, written.info["backend"]) == (KINDS, "planted")
+    assert {path.name for path in folder.iterdir()} <= {f"{n}.png" for n in range(8)} | {
+        name,
+        "proposals.json",
+    }
+
+
+def test_images_without_boxes_and_other_columns_stay(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "in", {"seed": 3}) as writer:
+        writer.append("a", 5, (9, 9), np.zeros((0, 4)))
+        boxes = np.array([[0, 0, 5, 5], [1, 1, 4, 4]])
+        writer.append("b", 7, (9, 9), boxes, scores=np.array([2, 1]), levels=np.array([4, 5]))
+    write_clusters(ProposalStore.open(tmp_path / "in"), np.array([1, 0]), {"clusters": 2}, tmp_path / "out")
+    out = ProposalStore.open(tmp_path / "out")
+    assert out.counts.tolist() == [0, 2]
+    columns = {name: out.columns[name].tolist() for name in ("scores", "levels", "clusters")}
+    assert columns == {"scores": [2, 1], "levels": [4, 5], "clusters": [1, 0]}
+    assert out.info == {"seed": 3, "clusters": {"clusters": 2}}
 
 
 def test_a_killed_job_continues(planted: tuple[Path, list[int]]) -> None:
@@ -202,7 +228,7 @@ def test_the_state_of_another_job_is_not_taken_up(planted: tuple[Path, list[int]
     assert same_partition(job(folder).run(state, "same").tolist(), kinds)
 
 
-def test_tool_writes_a_file_pycocotools_reads(
+def test_tool_takes_stores_and_writes_a_json_that_pycocotools_reads(
     planted: tuple[Path, list[int]], capsys: pytest.CaptureFixture
 ) -> None:
     folder, kinds = planted
@@ -232,3 +258,14 @@ def test_tool_writes_a_file_pycocotools_reads(
     assert same_partition([a["category_id"] for a in written["annotations"]], kinds)
     assert written["info"]["backend"] == "planted"
     assert written["info"]["clusters"]["level"] == 0
+    convert([folder / "proposals.json"], folder / "store")
+    argv = [
+        str(folder / "store"),
+        str(folder / "clustered"),
+        *argv[2:],
+        "--checkpoint",
+        str(folder / "r18.pth"),
+    ]
+    assert main(argv) == 0
+    clustered = ProposalStore.open(folder / "clustered")
+    assert clustered.columns["clusters"].tolist() == [a["category_id"] - 1 for a in written["annotations"]]

@@ -1,8 +1,9 @@
 """Give proposals pseudo-classes by clustering their features (for DETR).
 
-    python tools/cluster_proposals.py proposals.json clustered.json --images IMAGES \
+    python tools/cluster_proposals.py PROPOSALS OUT --images IMAGES \
         --config my_detector.py --checkpoint backbone.pth
 
+PROPOSALS and OUT are proposal stores (folders), or COCO json where the name ends in .json.
 The config names the backbone (detector, pre-training or mmpretrain config). Without --checkpoint, the
 weights are those the config itself asks for; a config that asks for none is an error. An interrupted job
 continues where it was.
@@ -11,8 +12,6 @@ continues where it was.
 import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
 
 import argparse
-import hashlib
-import json
 import sys
 from pathlib import Path
 
@@ -24,15 +23,19 @@ from aligndet.box_domain import clusters
 from aligndet.box_domain.box_features import BoxFeatures
 from aligndet.image_domain.backbones import trained_backbone
 from aligndet.image_domain.sources import Normalisation, normalisation_of
+from aligndet.proposals.formats import read_proposals
 from aligndet.training import load_config
+
+
+RECORDED = ("clusters", "dims", "level", "pool", "seed", "config", "checkpoint")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     options = clusters.ClusterOptions()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
-    add("proposals", type=Path, help="proposal file (COCO json)")
-    add("out", type=Path, help="file to write: the same proposals with clusters as categories")
+    add("proposals", type=Path, help="proposal store or COCO json")
+    add("out", type=Path, help="to write: the same proposals with clusters")
     add("--images", type=Path, required=True, help="folder that its file names are relative to")
     add("--config", required=True, help="config that names the backbone")
     add("--checkpoint", help="weights: what tools/convert_backbone.py takes (file, work dir, timm:NAME ...)")
@@ -75,18 +78,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     try:
         features = make_features(args)
-        text = args.proposals.read_bytes()
-        job = clusters.ClusterJob(json.loads(text), args.images, features, options)
-        key = f"{features.fingerprint()} {options} {hashlib.sha256(text).hexdigest()}"
+        job = clusters.ClusterJob(read_proposals(args.proposals), args.images, features, options)
+        key = f"{features.fingerprint()} {options} {clusters.fingerprint_of(args.proposals)}"
         ids = job.run(args.out.with_name(args.out.name + ".state.npz"), key)
+        clusters.write_clusters(
+            job.proposals, ids, {name: getattr(args, name) for name in RECORDED}, args.out
+        )
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    info = {
-        name: getattr(args, name)
-        for name in ("clusters", "dims", "level", "pool", "seed", "config", "checkpoint")
-    }
-    clusters.write_json(clusters.with_clusters(job.proposals, ids, info), args.out)
     report(job, args.out)
     return 0
 
@@ -97,10 +97,11 @@ def report(job: clusters.ClusterJob, out: Path) -> None:
         f"{sizes.sum()} proposals in {np.count_nonzero(sizes)} clusters "
         f"of {sizes.min()} to {sizes.max()}: {out}"
     )
-    lost = {job.proposals["annotations"][row]["image_id"] for row in np.flatnonzero(job.ids < 0)}
-    if lost:
-        names = [image["file_name"] for image in job.proposals["images"] if image["id"] in lost]
-        print(f"skipped {len(names)} images that cannot be read: {', '.join(names[:10])}")
+    some = np.flatnonzero(job.proposals.counts)
+    lost = some[job.ids[job.proposals.offsets[some]] < 0]
+    if len(lost):
+        names = [job.proposals.file_name(int(image)) for image in lost[:10]]
+        print(f"skipped {len(lost)} images that cannot be read: {', '.join(names)}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ k-means. What they leave open is an option here. The codebook is learnt from a r
 that memory does not grow with the data; every other proposal then takes its nearest centre.
 """
 
-import json
+import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from sklearn.decomposition import PCA
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..proposals.coco import write_coco
+from ..proposals.layout import META, OPTIONAL
+from ..proposals.store import ProposalStore, is_store
+from ..proposals.store_writer import StoreWriter
 from .box_features import ImageFiles
 
 Extract = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], list[np.ndarray]]
@@ -78,27 +83,20 @@ def learn_codebook(features: np.ndarray, clusters: int, dims: int, seed: int) ->
 
 
 class ClusterJob:
-    """Clusters one proposal file; ``ids`` holds a cluster per annotation, or TODO or UNREADABLE.
+    """Clusters one proposal file; ``ids`` holds a cluster per box, or TODO or UNREADABLE.
 
     Args:
-        proposals: a proposal file (COCO json), loaded.
+        proposals: a store, or another kind of file as :mod:`aligndet.proposals.formats` reads it.
         images: the folder its file names are relative to.
         extract: images and xywh boxes to features, as :class:`.box_features.BoxFeatures`.
         options: see :class:`ClusterOptions`.
     """
 
     def __init__(
-        self, proposals: Mapping[str, Any], images: Path, extract: Extract, options: ClusterOptions
+        self, proposals: ProposalStore, images: Path, extract: Extract, options: ClusterOptions
     ) -> None:
         self.proposals, self.images, self.extract, self.options = proposals, images, extract, options
-        self.rows: dict[int, list[int]] = {image["id"]: [] for image in proposals["images"]}
-        for row, annotation in enumerate(proposals["annotations"]):
-            if annotation["image_id"] not in self.rows:
-                raise ValueError(
-                    f"annotation {annotation['id']} names image {annotation['image_id']}, not listed"
-                )
-            self.rows[annotation["image_id"]].append(row)
-        self.ids = np.full(len(proposals["annotations"]), TODO, dtype=np.int32)
+        self.ids = np.full(proposals.num_boxes, TODO, dtype=np.int32)
         self.codebook: Codebook | None = None
 
     def run(self, state: Path | None = None, fingerprint: str = "") -> np.ndarray:
@@ -112,8 +110,8 @@ class ClusterJob:
             self._fit()
         codebook = self.codebook
         assert codebook is not None
-        for done, (rows, features) in enumerate(self._features(self._todo(), "clusters"), start=1):
-            self.ids[rows] = codebook.assign(features)
+        for done, (image, features) in enumerate(self._features(self._todo(), "clusters"), start=1):
+            self.ids[self._rows(image)] = codebook.assign(features)
             if state is not None and done % self.options.save_every == 0:
                 self._save(state, fingerprint)
         if state is not None:
@@ -122,23 +120,28 @@ class ClusterJob:
 
     def _fit(self) -> None:
         """Learn the codebook from randomly chosen images and assign those at once."""
-        order = np.random.default_rng(self.options.seed).permutation(self._todo()).tolist()
-        counts = np.cumsum([len(self.rows[image]) for image in order])
+        order = np.random.default_rng(self.options.seed).permutation(self._todo())
+        counts = np.cumsum(self.proposals.counts[order])
         chosen = order[: int(np.searchsorted(counts, self.options.fit_proposals)) + 1]
         found = list(self._features(chosen, "codebook"))
         features = np.concatenate([part for _, part in found]) if found else np.empty((0, 1), np.float32)
         options = self.options
         self.codebook = learn_codebook(features, options.clusters, options.dims, options.seed)
-        for rows, part in found:
-            self.ids[rows] = self.codebook.assign(part)
+        for image, part in found:
+            self.ids[self._rows(image)] = self.codebook.assign(part)
 
-    def _todo(self) -> list[int]:
-        return [image for image, rows in self.rows.items() if rows and self.ids[rows[0]] == TODO]
+    def _rows(self, image: int) -> slice:
+        """Where an image's boxes stand among all."""
+        return slice(*self.proposals.offsets[image : image + 2].tolist())
 
-    def _features(self, image_ids: Sequence[int], label: str) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Rows and (n, C) features of each image that can be read; the others are marked."""
-        names = {image["id"]: image["file_name"] for image in self.proposals["images"]}
-        files = ImageFiles(self.images, [names[image] for image in image_ids])
+    def _todo(self) -> np.ndarray:
+        """Images that have boxes and none of them done."""
+        some = np.flatnonzero(self.proposals.counts)
+        return some[self.ids[self.proposals.offsets[some]] == TODO]
+
+    def _features(self, chosen: np.ndarray, label: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Number and (n, C) features of each image that can be read; the others are marked."""
+        files = ImageFiles(self.images, FileNames(self.proposals, chosen))
         loader = DataLoader(
             files,
             self.options.batch,
@@ -150,18 +153,18 @@ class ClusterJob:
                 bar.update(len(batch))
                 for index, image in batch:
                     if image is None:
-                        self.ids[self.rows[image_ids[index]]] = UNREADABLE
-                readable = [
-                    (self.rows[image_ids[index]], image) for index, image in batch if image is not None
-                ]
+                        self.ids[self._rows(chosen[index])] = UNREADABLE
+                readable = [(int(chosen[index]), image) for index, image in batch if image is not None]
                 if readable:
-                    rows, images = zip(*readable, strict=True)
-                    yield from zip(
-                        rows, self.extract(images, [self._boxes(part) for part in rows]), strict=True
-                    )
+                    numbers, images = zip(*readable, strict=True)
+                    boxes = [self._boxes(number) for number in numbers]
+                    yield from zip(numbers, self.extract(images, boxes), strict=True)
 
-    def _boxes(self, rows: Sequence[int]) -> np.ndarray:
-        return np.array([self.proposals["annotations"][row]["bbox"] for row in rows], dtype=np.float64)
+    def _boxes(self, image: int) -> np.ndarray:
+        """(n, 4) float64 xywh."""
+        boxes = self.proposals.boxes(image).astype(np.float64)
+        boxes[:, 2:] -= boxes[:, :2]
+        return boxes
 
     def _save(self, state: Path, fingerprint: str) -> None:
         assert self.codebook is not None
@@ -179,29 +182,57 @@ class ClusterJob:
                 self.codebook = Codebook(saved["mean"], saved["components"], saved["centres"])
 
 
-def with_clusters(proposals: Mapping[str, Any], ids: np.ndarray, info: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the proposal file whose classes are the clusters, in the same order.
+class FileNames(Sequence[str]):
+    """Names of some images of a store, made when asked for."""
 
-    Category ``cluster_i`` has id i + 1. Images that could not be read are left out with their annotations.
+    def __init__(self, proposals: ProposalStore, images: np.ndarray) -> None:
+        self.proposals, self.images = proposals, images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.proposals.file_name(int(self.images[index]))
+
+
+def write_clusters(proposals: ProposalStore, ids: np.ndarray, info: Mapping[str, Any], out: Path) -> None:
+    """Write the proposals with their clusters, in the same order, as a store or COCO json (by `out`'s name).
+
+    In a json, category ``cluster_i`` has id i + 1. Images that could not be read are left out and listed as
+    skipped.
+
+    Args:
+        proposals: what was clustered.
+        ids: (B,) cluster of each box; below 0 for those of an unreadable image.
+        info: about the clustering; ``clusters`` is their number.
+        out: what to write.
     """
-    kept = [
-        {**annotation, "category_id": int(cluster) + 1}
-        for annotation, cluster in zip(proposals["annotations"], ids, strict=True)
-        if cluster >= 0
-    ]
-    lost = {a["image_id"] for a, cluster in zip(proposals["annotations"], ids, strict=True) if cluster < 0}
-    return {
-        **proposals,
-        "info": {**proposals.get("info", {}), "clusters": dict(info)},
-        "images": [image for image in proposals["images"] if image["id"] not in lost],
-        "annotations": kept,
-        "categories": [{"id": i + 1, "name": f"cluster_{i}"} for i in range(int(info["clusters"]))],
-    }
+    folder = out.with_name(f"{out.name}.{os.getpid()}.store") if out.suffix == ".json" else out
+    try:
+        with StoreWriter(folder, {**proposals.info, "clusters": dict(info)}) as writer:
+            for row in proposals.skipped():
+                writer.skip(row["file_name"], row["reason"])
+            for image in range(len(proposals)):
+                _append(writer, proposals, image, ids)
+        if folder != out:
+            write_coco(ProposalStore.open(folder), out)
+    finally:
+        if folder != out:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_json(content: Mapping[str, Any], out: Path) -> None:
-    """Write atomically."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_text(json.dumps(content))
-    os.replace(part, out)
+def _append(writer: StoreWriter, proposals: ProposalStore, image: int, ids: np.ndarray) -> None:
+    first, last = proposals.offsets[image : image + 2].tolist()
+    name = proposals.file_name(image)
+    if last > first and ids[first] < 0:
+        writer.skip(name, "cannot be read for clustering")
+        return
+    optional = {column: proposals.column(column, image) for column in OPTIONAL}
+    optional["clusters"] = ids[first:last]
+    number = int(proposals.image_ids[image])
+    writer.append(name, number, proposals.size(image), proposals.boxes(image), **optional)
+
+
+def fingerprint_of(path: Path) -> str:
+    """Changes with the content of a proposal file; of a store, its list of hashes is read, not its boxes."""
+    return hashlib.sha256((path / META if is_store(path) else path).read_bytes()).hexdigest()
