@@ -27,11 +27,11 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 import aligndet  # noqa: F401
 from aligndet.box_domain import BoxDomainPretrainer
-from aligndet.box_domain.adapters.pointer import Pointer
+from aligndet.box_domain.adapters.features import Features
 from aligndet.box_domain.momentum import follow
 from aligndet.configs import read_config
 
@@ -39,32 +39,30 @@ Step = Callable[[], None]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-class DensePointer(Pointer):
+class DenseFeatures(Features):
     """Embeds every prior of every map, as the published heads do."""
 
-    def __init__(self, like: Any, projector: Any) -> None:
-        super().__init__(like.priors, like.kernel)
-        self.projector = projector
+    def __init__(self, like: Features, projectors: Any) -> None:
+        super().__init__(like.kernel)
+        self.projectors = projectors
+        self.dense: list[Tensor] = []
 
-    def forward(self, x: Tensor) -> Tensor:
-        places = super().forward(x)
+    def add(self, x: Tensor, classifier: int = 0, priors: int = 1) -> int:
         rows = x.permute(0, 2, 3, 1) if x.dim() == 4 else x
-        hidden = self.projector.hidden(rows).relu()
-        self.maps[-1] = self.projector.out(hidden).reshape(-1, self.projector.embed_dim)
-        return places
+        projector = self.projectors[classifier]
+        hidden = projector.hidden(rows).relu()
+        self.dense.append(projector.out(hidden).reshape(-1, projector.embed_dim))
+        return super().add(x, classifier, priors)
 
-    def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.cat(self.maps)[index], torch.zeros_like(index)
+    def embed(self, index: Tensor, projectors: Any) -> Tensor:
+        return torch.cat(self.dense)[index]
 
     def image_of(self, index: Tensor) -> Tensor:
         return torch.zeros_like(index)
 
-
-class Embedded(nn.Module):
-    """Stands for a projector where slots come embedded."""
-
-    def forward(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
-        return features
+    def clear(self) -> None:
+        super().clear()
+        self.dense = []
 
 
 def boxes(images: int, size: int, count: int) -> list[Tensor]:
@@ -149,11 +147,12 @@ def published(config: ConfigDict, args: argparse.Namespace) -> Step:
     second.eval()
     object.__setattr__(model.momentum, "backbone", second)
     for network, adapter in ((model.online, model.online_adapter), (model.momentum, model.momentum_adapter)):
-        if hasattr(adapter, "pointer"):
-            dense = DensePointer(adapter.pointer, adapter.projector)
-            _replace(network, adapter.pointer, dense)
-            adapter.pointer, adapter.projector = dense, Embedded()
-            adapter.num_slots *= args.images if adapter.per == "image" else 1
+        dense = DenseFeatures(adapter.features, adapter.projectors)
+        for module in (adapter, *network.modules()):
+            if getattr(module, "features", None) is adapter.features and module is not adapter:
+                module.features = dense
+        adapter.features = dense
+        adapter.num_slots *= args.images if adapter.per == "image" else 1
     model.to(DEVICE).train()
 
     def average() -> None:
@@ -175,13 +174,6 @@ def published(config: ConfigDict, args: argparse.Namespace) -> Step:
 
 def _loop(online: Any, momentum: Any, temperature: float, missing_key: str) -> Tensor:
     return looped_contrast(online, momentum, temperature)
-
-
-def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    for module in network.modules():
-        for name, child in module._modules.items():
-            if child is old:
-                module._modules[name] = new
 
 
 ARMS = {"stock": stock, "ours": ours, "published": published}

@@ -10,12 +10,13 @@ from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
 
 from aligndet.box_domain import BoxDomainPretrainer
-from aligndet.box_domain.adapters import adapter_for, classifier_names
-from aligndet.box_domain.adapters.pointer import BACKGROUND, Places, Pointer, sample_slots
+from aligndet.box_domain.adapters import adapter_for, boxes_only, classifier_names
+from aligndet.box_domain.adapters.features import Features, Places, read, sample_slots
+from aligndet.box_domain.adapters.pointer import Pointer
 from aligndet.box_domain.adapters.projector import Projector
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE, Slots
-from tests.small import batch, detector, sample
+from tests.small import batch, boxes_of, detector, sample
 
 CLASSIFIER = {
     "retinanet": "bbox_head.retina_cls",
@@ -56,19 +57,23 @@ def test_slots_of_every_detector(name: str) -> None:
 @pytest.mark.parametrize("name", CLASSIFIER)
 def test_the_classifier_is_found_by_its_shape(name: str) -> None:
     config = detector(name)
-    adapter_for(config).prepare(config, 1)
+    kind = adapter_for(config)
+    kind.prepare(boxes_only(config), 1)
     assert classifier_names(config) == [CLASSIFIER[name]]
+    assert [(c.name, c.priors) for c in kind.classifiers(config)] == [
+        (CLASSIFIER[name], 9 if name == "retinanet" else 1)
+    ]
 
 
 def planted(name: str, boxes: torch.Tensor) -> tuple[BoxDomainPretrainer, Places]:
-    """Run a detector whose images both hold ``boxes``; what its recorder received."""
+    """Run a detector whose images both hold ``boxes``; the places that its adapter found."""
     torch.manual_seed(0)
     model = BoxDomainPretrainer(detector(name))
     model.init_weights()
     kept: list[Places] = []
     adapter = model.online_adapter
-    drain = adapter.recorder.drain  # type: ignore[union-attr]
-    adapter.recorder.drain = lambda: kept.append(drain()) or kept[-1]  # type: ignore
+    places = adapter.places
+    adapter.places = lambda samples: kept.append(places(samples)) or kept[-1]  # type: ignore
     samples = [sample(boxes.clone(), 128) for _ in range(2)]
     number_instances(samples)
     adapter(model.online, torch.randn(2, 3, 128, 128), samples)
@@ -96,7 +101,7 @@ def check_retinanet() -> None:
     for image in range(2):
         for number, (level, row, col, prior) in enumerate(RETINA_ANCHORS):
             assert found[place(level, image, row, col, prior, 9)] == image * IMAGE_STRIDE + number
-        assert found[place(0, image, 0, 15, 0, 9)] == BACKGROUND
+        assert found[place(0, image, 0, 15, 0, 9)] == NO_INSTANCE
 
 
 def test_retinanet_anchors_keep_their_ids() -> None:
@@ -118,7 +123,7 @@ def test_fcos_points_keep_their_ids() -> None:
     for image in range(2):  # points of stride 8 lie at 8 * cell + 4
         assert found[place(0, image, 2, 2, 0, 1)] == image * IMAGE_STRIDE
         assert found[place(0, image, 8, 10, 0, 1)] == image * IMAGE_STRIDE + 1
-        assert found[place(0, image, 15, 15, 0, 1)] == BACKGROUND
+        assert found[place(0, image, 15, 15, 0, 1)] == NO_INSTANCE
 
 
 def test_rois_keep_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,11 +157,14 @@ def test_queries_keep_the_ids_of_the_matching(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(HungarianAssigner, "assign", diagonal)
     model, slots, _, _ = run("detr")
-    ids = slots.ids.view(2, 2, 100)  # decoder layers, images, queries
+    _, places = planted("detr", boxes_of(6, 128, torch.Generator().manual_seed(0)))
+    ids = torch.zeros_like(places.ids)
+    ids[places.index] = places.ids
+    ids = ids.view(2, 2, 100)  # decoder layers, images, queries
     for image in range(2):
         assert ids[:, image, :6].tolist() == [[image * IMAGE_STRIDE + q for q in range(6)]] * 2
         assert (ids[:, image, 6:] == NO_INSTANCE).all()
-    hidden_size = model.online_adapter.projector.hidden.in_features  # type: ignore[union-attr]
+    hidden_size = model.online_adapter.projectors[0].hidden.in_features  # type: ignore[union-attr]
     assert (len(slots), hidden_size) == (2 * 2 * 100, 256)
     assert torch.cat(seen_labels).max() < model.online.bbox_head.num_classes, (
         "costs see classes, not ids (B5)"
@@ -173,12 +181,28 @@ def test_more_clusters_than_declared_is_named() -> None:
 
 
 def test_an_unknown_head_is_named_with_the_page_that_helps() -> None:
-    config = ConfigDict(type="SOLO", bbox_head=None, mask_head={"type": "SOLOHead"})
-    with pytest.raises(ValueError, match="neither roi_head nor bbox_head"):
+    config = ConfigDict(type="RetinaNet", backbone={"type": "ResNet", "depth": 18})
+    with pytest.raises(ValueError, match="no roi_head, bbox_head or rpn_head"):
         BoxDomainPretrainer(config)
-    config = ConfigDict(type="RetinaNet", bbox_head={"type": "YOLOV3Head"})
-    with pytest.raises(ValueError, match=r"YOLOV3Head.*adapters\.md"):
+    config = ConfigDict(type="RetinaNet", bbox_head={"type": "EmbeddingRPNHead"})
+    with pytest.raises(ValueError, match=r"EmbeddingRPNHead.*adapters\.md"):
         BoxDomainPretrainer(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mmdet::solo/solo_r50_fpn_1x_coco.py", "masks and no boxes.*Mask R-CNN"),
+        ("mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py", "masks and no boxes"),
+        ("mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_16xb2_ms-2x_funtune_coco.py", "text.*ATSS"),
+        ("mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py", "labels.*Give"),
+        ("mmdet::qdtrack/qdtrack_faster-rcnn_r50_fpn_4e_base.py", "tracks.*model.detector"),
+        ("mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py", "corners.*CenterNet"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_with_a_reason(name: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        BoxDomainPretrainer(name)
 
 
 def test_sampling_prefers_positives_and_keeps_groups_apart() -> None:
@@ -188,6 +212,9 @@ def test_sampling_prefers_positives_and_keeps_groups_apart() -> None:
     kept = {g: ids[chosen[group[chosen] == g]].tolist() for g in (0, 1)}
     assert sorted(kept[0]) == [-1] * 6 + [3] * 4
     assert kept[1] == [5] * 10
+    half = ids[sample_slots(ids, torch.zeros_like(group), 20, pos_fraction=0.5)]
+    assert (half >= 0).sum() == 10
+    assert (half < 0).sum() == 10
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
@@ -196,14 +223,32 @@ def test_gathered_features_equal_the_dense_projector(kernel: int) -> None:
     torch.manual_seed(0)
     maps = [torch.randn(2, 6, 8, 8), torch.randn(2, 6, 4, 4)]
     conv = torch.nn.Conv2d(6, 5, kernel, padding=kernel // 2)
-    pointer = Pointer(priors=1, kernel=kernel)
-    places = torch.cat([pointer(m).permute(0, 2, 3, 1).flatten() for m in maps]).long()
     dense = torch.cat([conv(m).permute(0, 2, 3, 1).reshape(-1, 5) for m in maps])
-    chosen = torch.randperm(len(places))[:40]
-    features, _ = pointer.gather(places[chosen])
+    chosen = torch.randperm(len(dense))[:40]
+    features = torch.cat([read(maps[p >= 128], (p - 128 * (p >= 128))[None], kernel) for p in chosen])
     weight = conv.weight.permute(0, 2, 3, 1).reshape(5, -1)
     assert conv.bias is not None
     torch.testing.assert_close(features @ weight.t() + conv.bias, dense[chosen])
+
+
+def test_places_are_embedded_by_their_own_classifier_in_the_order_asked() -> None:
+    torch.manual_seed(0)
+    features = Features()
+    maps, rows = torch.randn(2, 6, 3, 3), torch.randn(7, 4)
+    assert features.add(maps, 0, priors=3) == 0
+    assert features.add(rows, 1) == 2 * 9 * 3
+    projectors = [Projector(6, 5, 8, priors=3), Projector(4, 5, 8)]
+    index = torch.tensor([54 + 2, 3 * 4 + 1, 54, 27 + 3 * 8 + 2])
+    expected = torch.stack(
+        [
+            projectors[1](rows[2:3])[0],
+            projectors[0](maps[0, :, 1, 1][None], torch.tensor([1]))[0],
+            projectors[1](rows[0:1])[0],
+            projectors[0](maps[1, :, 2, 2][None], torch.tensor([2]))[0],
+        ]
+    )
+    torch.testing.assert_close(features.embed(index, projectors), expected)
+    assert features.image_of(index[[1, 3]]).tolist() == [0, 1]
 
 
 def test_each_prior_has_a_last_layer_of_its_own() -> None:

@@ -68,12 +68,12 @@ def follow(online: Network, momentum: Network, keep: float) -> None:
     theirs = dict(_state(online))
     pairs = [(mine, theirs[name]) for name, mine in _state(momentum)]
     floats = [(mine, source) for mine, source in pairs if mine.is_floating_point()]
-    if floats:
+    if floats and keep:  # 0 times what was never initialised may be no number
         mine, source = (list(side) for side in zip(*floats, strict=True))
         torch._foreach_mul_(mine, keep)
         torch._foreach_add_(mine, source, alpha=1 - keep)
     for target, value in pairs:
-        if not target.is_floating_point():
+        if not keep or not target.is_floating_point():
             target.copy_(value)
 
 

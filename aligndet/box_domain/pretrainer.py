@@ -13,8 +13,9 @@ from torch import nn
 
 from ..configs import read_config
 from ..registry import MODELS
-from .adapters import adapter_for, classifier_names
+from .adapters import adapter_for, boxes_only
 from .contrast import box_contrast
+from .freezing import freeze, hold_still
 from .momentum import follow, follower_of
 from .slots import IMAGE_STRIDE
 
@@ -67,13 +68,13 @@ class BoxDomainPretrainer(BaseModel):
         config = detector_config(detector)
         super().__init__(data_preprocessor or two_views(config.pop("data_preprocessor", None)), init_cfg)
         kind = adapter_for(config)
-        kind.prepare(config, num_clusters)
-        classifiers = classifier_names(config)
+        kind.prepare(boxes_only(config), num_clusters)
+        classifiers = kind.classifiers(config)
         self.online = MMDET_MODELS.build(config)
         self.online_adapter = kind(self.online, classifiers, **(adapter or {}))
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
-            self.online.backbone.requires_grad_(False)
+            freeze(self.online.backbone)
         shared = ["backbone"] if freeze_backbone else []
         self.momentum, self.momentum_adapter = follower_of(self.online, self.online_adapter, shared)
         self.temperature, self.loss_weight, self.missing_key = temperature, loss_weight, missing_key
@@ -118,10 +119,10 @@ class BoxDomainPretrainer(BaseModel):
         self.follow(0.0)
 
     def train(self, mode: bool = True) -> BoxDomainPretrainer:
-        """A frozen backbone stays in evaluation mode, its norm statistics included."""
+        """A frozen backbone stays still: norm statistics, dropout, drop-path."""
         super().train(mode)
         if self.freeze_backbone:
-            self.online.backbone.eval()
+            hold_still(self.online.backbone)
         return self
 
 

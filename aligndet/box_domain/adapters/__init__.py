@@ -1,7 +1,20 @@
 """Adapters: how any detector becomes slots and box losses."""
 
-from . import label, query
+from . import decoded, label, query, roi, rpn, score
 from .base import Adapter, adapter_for, serves
+from .boxes_only import boxes_only
 from .classifiers import classifier_names
 
-__all__ = ["Adapter", "adapter_for", "classifier_names", "label", "query", "serves"]
+__all__ = [
+    "Adapter",
+    "adapter_for",
+    "boxes_only",
+    "classifier_names",
+    "decoded",
+    "label",
+    "query",
+    "roi",
+    "rpn",
+    "score",
+    "serves",
+]

@@ -6,13 +6,18 @@ An adapter turns one kind of detection head into slots. It knows mmdet's heads, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from ..slots import Slots
+from .classifiers import Classifier, find_classifiers, inputs, set_classes
+from .features import Features, Places, sample_slots
+from .projector import Projector
+from .refusals import refuse
 
 Losses = dict[str, Any]
 #: A detector as mmdet builds it.
@@ -23,23 +28,67 @@ _SERVED: dict[str, type[Adapter]] = {}
 
 
 class Adapter(nn.Module):
-    """One head's way to slots. Built once per network: online and momentum each have their own.
+    """One kind of head's way to slots. Built once per network: online and momentum each have their own.
+
+    A sub-class says in :meth:`attach` how the features before each classification layer are kept, and in
+    :meth:`places` which of them are slots of which instance.
 
     Args:
         detector: built by mmdet from the prepared config; the adapter attaches itself to it.
-        classifiers: dotted names of the detector's classification layers.
+        classifiers: the detector's classification layers; each gets a projector.
         embed_dim: width of the embeddings.
+        num_slots: slots kept per image or per batch, positives first; 0 keeps all that the head matched.
+        per: what ``num_slots`` counts by.
+        pos_fraction: part of ``num_slots`` that positives may take; the rest is background.
+        kernel: side of the neighbourhood the projector reads in a map, in cells.
     """
 
-    #: Keys that carry no training signal in pre-training, whatever the detector prefixes them with.
-    NOT_A_LOSS: ClassVar[set[str]] = {"acc"}
+    #: How the names of losses start that mean nothing in pre-training, after a detector's ``s0.`` or ``d0.``.
+    NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc",)
 
-    def __init__(self, detector: Detector, classifiers: list[str], embed_dim: int = 256) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        classifiers: list[Classifier],
+        embed_dim: int = 256,
+        num_slots: int = 0,
+        per: Literal["image", "batch"] = "image",
+        pos_fraction: float = 1.0,
+        kernel: int = 1,
+    ) -> None:
         super().__init__()
+        self.num_slots, self.per, self.pos_fraction = num_slots, per, pos_fraction
+        self.features = Features(kernel)
+        self.projectors = nn.ModuleList()
+        for number, classifier in enumerate(classifiers):
+            width = inputs(detector.get_submodule(classifier.name))
+            self.projectors.append(Projector(width * kernel**2, embed_dim, width, classifier.priors))
+            self.attach(detector, number, classifier)
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
         """Change the detector's config, in place, to what pre-training needs of it."""
+        set_classes(detector, num_clusters)
+
+    @classmethod
+    def classifiers(cls, detector: ConfigDict) -> list[Classifier]:
+        """The classification layers of a prepared detector."""
+        return find_classifiers(detector)
+
+    def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
+        """Make the detector hand the inputs of classification layer ``number`` to ``self.features``."""
+        raise NotImplementedError
+
+    def places(self, samples: list[Any]) -> Places:
+        """After the detector's loss: which places belong to which instance (background negative)."""
+        raise NotImplementedError
+
+    def label(self, samples: list[Any]) -> None:
+        """Before the detector's loss: what the proposals' ``labels`` are to the head."""
+
+    def clear(self) -> None:
+        """Forget this step."""
+        self.features.clear()
 
     def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
         """Run the detector on one view.
@@ -54,12 +103,25 @@ class Adapter(nn.Module):
         Returns:
             slots, and the detector's own losses without those that mean nothing here.
         """
-        raise NotImplementedError
+        self.label(samples)
+        try:
+            losses = self.keep_losses(detector.loss(inputs, samples))
+            return self._slots(self.places(samples)), losses
+        finally:
+            self.clear()
+
+    def _slots(self, places: Places) -> Slots:
+        index, ids = places.index, places.ids
+        if self.num_slots:
+            group = self.features.image_of(index) if self.per == "image" else torch.zeros_like(index)
+            chosen = sample_slots(ids, group, self.num_slots, self.pos_fraction)
+            index, ids = index[chosen], ids[chosen]
+        return Slots(self.features.embed(index, self.projectors), ids)
 
     @classmethod
     def keep_losses(cls, losses: Losses) -> Losses:
-        """Losses without entries named in ``NOT_A_LOSS`` (``s0.acc`` counts as ``acc``)."""
-        return {name: value for name, value in losses.items() if name.split(".")[-1] not in cls.NOT_A_LOSS}
+        """Losses without those that ``NOT_A_LOSS`` names."""
+        return {k: v for k, v in losses.items() if not k.split(".")[-1].startswith(cls.NOT_A_LOSS)}
 
 
 def serves(*heads: str) -> Callable[[A], A]:
@@ -74,17 +136,17 @@ def serves(*heads: str) -> Callable[[A], A]:
 
 
 def head_config(detector: ConfigDict) -> ConfigDict:
-    """The config of the head that classifies boxes: ``roi_head`` where there is one, else ``bbox_head``.
+    """The config of the head that finds objects: ``roi_head`` where there is one, else another.
 
     Raises:
-        ValueError: the detector has neither.
+        ValueError: the detector has none.
     """
-    for key in ("roi_head", "bbox_head"):
+    for key in ("roi_head", "bbox_head", "rpn_head"):
         if detector.get(key):
             return detector[key]
     raise ValueError(
-        f"model.detector (type {detector.get('type')!r}) has neither roi_head nor bbox_head, so it predicts "
-        "no boxes that could be pre-trained. Give the model of a box detector."
+        f"model.detector (type {detector.get('type')!r}) has no roi_head, bbox_head or rpn_head, so it "
+        "predicts no boxes that could be pre-trained. Give the model of a box detector."
     )
 
 
@@ -92,8 +154,10 @@ def adapter_for(detector: ConfigDict) -> type[Adapter]:
     """The adapter that serves a detector's head: the nearest registered class in the head's MRO.
 
     Raises:
-        ValueError: no adapter serves the head; the message names it and where to read on.
+        ValueError: the detector is of a kind that cannot be served, or no adapter serves its head; the
+            message says why, and what to do.
     """
+    refuse(detector)
     name = head_config(detector)["type"]
     head = MODELS.get(name) if isinstance(name, str) else name
     if head is None:

@@ -1,12 +1,14 @@
 """Find the classification layers of any detector without knowing their names.
 
 A layer classifies if its shape follows ``num_classes``. So two probes of the detector are built, with
-``num_classes`` one apart and no backbone, and their parameters compared.
+``num_classes`` one apart and no backbone, and their parameters compared: a layer with p predictions per
+location has p channels more in the second.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 from mmdet.registry import MODELS
@@ -16,34 +18,88 @@ from torch import nn
 HEADS = ("bbox_head", "roi_head")
 
 
-def classifier_names(detector: ConfigDict) -> list[str]:
-    """Dotted names of the layers whose shape follows ``num_classes``, in order of construction.
+@dataclass(frozen=True)
+class Classifier:
+    """A layer that gives class scores.
+
+    Attributes:
+        name: dotted, in the detector.
+        priors: predictions per location (anchors); 1 for points, RoIs and queries.
+    """
+
+    name: str
+    priors: int = 1
+
+
+def find_classifiers(detector: ConfigDict) -> list[Classifier]:
+    """The linear and convolutional layers whose outputs follow ``num_classes``, in order of construction.
 
     Args:
         detector: an mmdet model config.
     """
-    few, more = (dict(_probe(detector, extra).named_parameters()) for extra in (0, 1))
-    changed = [name for name, value in few.items() if more[name].shape != value.shape]
+    few, more = _probe(detector, 0), _probe(detector, 1)
+    found = []
+    for name in _changed(few, more):
+        layer, wider = few.get_submodule(name), more.get_submodule(name)
+        if isinstance(layer, (nn.Linear, nn.Conv2d)):
+            found.append(Classifier(name, outputs(wider) - outputs(layer)))
+    return found
+
+
+def classifier_names(detector: ConfigDict) -> list[str]:
+    """Dotted names of all modules that own a parameter whose shape follows ``num_classes``.
+
+    Class embeddings (DINO's denoising queries) and class priors (AutoAssign) are among them.
+    """
+    return _changed(_probe(detector, 0), _probe(detector, 1))
+
+
+def inputs(layer: Any) -> int:
+    """Channels that a linear or convolutional layer reads."""
+    return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+
+
+def outputs(layer: Any) -> int:
+    """Channels that a linear or convolutional layer gives."""
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def set_classes(detector: ConfigDict, num_classes: int) -> None:
+    """Set every ``num_classes`` of the detector's heads, in place."""
+    for head in HEADS:
+        _each_num_classes(detector.get(head), lambda _: num_classes)
+
+
+def _changed(few: nn.Module, more: nn.Module) -> list[str]:
+    wider = dict(more.named_parameters())
+    changed = [name for name, value in few.named_parameters() if wider[name].shape != value.shape]
     return list(dict.fromkeys(name.rpartition(".")[0] for name in changed))
 
 
 def _probe(detector: ConfigDict, extra: int) -> nn.Module:
     config = copy.deepcopy(detector)
-    config.backbone = ConfigDict(type=nn.Identity)
+    config.backbone.type = _NoBackbone
     config.pop("data_preprocessor", None)
     for head in HEADS:
-        if config.get(head):
-            shift_classes(config[head], extra)
+        _each_num_classes(config.get(head), lambda classes: classes + extra)
     return MODELS.build(config)
 
 
-def shift_classes(config: Any, extra: int) -> None:
-    """Add ``extra`` to every ``num_classes`` below ``config``, in place."""
+class _NoBackbone(nn.Module):
+    """Stands where a backbone stood: its options can be read (Trident's detector does), nothing else."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        for name, value in options.items():
+            setattr(self, name, value)
+
+
+def _each_num_classes(config: Any, change: Any) -> None:
     if isinstance(config, dict):
         if isinstance(config.get("num_classes"), int):
-            config["num_classes"] += extra
+            config["num_classes"] = change(config["num_classes"])
         for value in config.values():
-            shift_classes(value, extra)
+            _each_num_classes(value, change)
     elif isinstance(config, (list, tuple)):
         for value in config:
-            shift_classes(value, extra)
+            _each_num_classes(value, change)

@@ -1,7 +1,9 @@
-"""Adapter for set predictors (DETR): the class score takes part in the matching, so it stays honest.
+"""Adapter for set predictors (the DETR family, Sparse R-CNN): class scores take part in the matching.
 
-The head keeps its own classifier, on clusters or on one class, with its own loss and cost. The projector
-reads what the classifier reads, and ids come from the matching itself.
+The head keeps its own classifier, on clusters or on one class, with its own loss and cost. One class more
+is not a class: its score says, for each prediction, *where it is*, and is so low that no loss or cost feels
+it. The head's own code carries it through layers, denoising groups and top-k to the assigner, which so
+learns ids and places together.
 """
 
 from __future__ import annotations
@@ -12,73 +14,75 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from ..slots import NO_INSTANCE, Slots
-from .base import Adapter, Detector, Losses, serves
-from .projector import Projector
+from .base import Adapter, Detector, serves
+from .classifiers import Classifier, set_classes
+from .features import Features, Places
+from .matches import LEFT_OUT, Match, MatchRecorder, check_clusters
+
+#: The place of a prediction is carried as a score this much below zero: sigmoid and softmax give 0, and
+#: float32 still counts in ones.
+FAR_BELOW = 1 << 23
 
 
-class _Tap:
-    """A forward pre-hook that keeps a layer's input. An object, so that a copy of the model copies it."""
+class Numberer:
+    """A forward hook that keeps what a classifier reads and writes places into one of its channels."""
 
-    def __init__(self) -> None:
-        self.seen: list[Tensor] = []
+    def __init__(self, features: Features, number: int, channel: int) -> None:
+        self.features, self.number, self.channel = features, number, channel
 
-    def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        self.seen.append(args[0])
-
-
-class _MatchRecorder:
-    """Stands where the head's assigner stood and keeps the id it gave each query."""
-
-    def __init__(self, assigner: Any) -> None:
-        self.assigner = assigner
-        self.ids: list[Tensor] = []
-
-    def assign(self, pred_instances: Any, gt_instances: Any, *args: Any, **kwargs: Any) -> Any:
-        result = self.assigner.assign(pred_instances, gt_instances, *args, **kwargs)
-        ids = torch.full_like(result.gt_inds, NO_INSTANCE)
-        matched = result.gt_inds > 0
-        ids[matched] = gt_instances.instance_ids[result.gt_inds[matched] - 1]
-        self.ids.append(ids)
-        return result
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...], scores: Tensor) -> Tensor:
+        first = self.features.add(args[0].flatten(0, -2), self.number)
+        rows = scores.shape[:-1]
+        last = first + rows.numel()
+        if last > FAR_BELOW:
+            raise ValueError(f"A view of this batch has more than {FAR_BELOW} queries; lower the batch size.")
+        places = torch.arange(FAR_BELOW + first, FAR_BELOW + last, device=scores.device).view(*rows, 1)
+        before, after = scores[..., : self.channel], scores[..., self.channel + 1 :]
+        return torch.cat([before.float(), -places.float(), after.float()], -1)
 
 
-@serves("DETRHead")
+@serves("DETRHead", "SparseRoIHead")
 class QueryAdapter(Adapter):
     """DETR: every query of every decoder layer is a slot, ids pooled over layers (paper's setting)."""
 
-    def __init__(self, detector: Detector, classifiers: list[str], embed_dim: int = 256) -> None:
-        super().__init__(detector, classifiers, embed_dim)
-        head = detector.bbox_head
-        classifier = detector.get_submodule(classifiers[0])
-        self.tap, self.matches = _Tap(), _MatchRecorder(head.assigner)
-        classifier.register_forward_pre_hook(self.tap)
-        head.assigner = self.matches
-        width = classifier.in_features
-        self.projector = Projector(width, embed_dim, width)
+    def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
+        self.num_clusters = _classes(detector) - 1
+        super().__init__(detector, classifiers, **{"num_slots": 2048, "per": "batch", **options})
+        self.matches: list[Match] = []
+        if hasattr(detector, "roi_head"):
+            head = detector.roi_head
+            head.bbox_assigner = [MatchRecorder(a, self.matches) for a in head.bbox_assigner]
+        else:
+            detector.bbox_head.assigner = MatchRecorder(detector.bbox_head.assigner, self.matches)
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
-        """See :class:`Adapter`: the classifier tells clusters apart, or object from background."""
-        detector.bbox_head.num_classes = num_clusters
+        """See :class:`Adapter`: clusters, or object against background, and the channel of places."""
+        set_classes(detector, num_clusters + 1)
 
-    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
+    def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
         """See :class:`Adapter`."""
-        self._check_labels(samples, detector.bbox_head.num_classes)
-        try:
-            losses = self.keep_losses(detector.loss(inputs, samples))
-            hidden = self.tap.seen[0]  # (layers, B, queries, C): layers outside, images inside, as matched
-            embeddings = self.projector(hidden).flatten(0, 2)
-            return Slots(embeddings, torch.cat(self.matches.ids)), losses
-        finally:
-            self.tap.seen, self.matches.ids = [], []
+        layer = detector.get_submodule(classifier.name)
+        layer.register_forward_hook(Numberer(self.features, number, self.num_clusters))
 
-    @staticmethod
-    def _check_labels(samples: list[Any], num_clusters: int) -> None:
-        for sample in samples:
-            labels = sample.gt_instances.labels
-            if len(labels) and int(labels.max()) >= num_clusters:
-                raise ValueError(
-                    f"A proposal has cluster {int(labels.max())}, but model.num_clusters is {num_clusters}. "
-                    "Set it to the number of categories of the proposal file."
-                )
+    def label(self, samples: list[Any]) -> None:
+        """Labels stay clusters."""
+        check_clusters(samples, self.num_clusters)
+
+    def places(self, samples: list[Any]) -> Places:
+        """Every query that was matched, of every layer, with the place its scores carry."""
+        carried = [match.predictions.scores[:, self.num_clusters] for match in self.matches]
+        index = (-torch.cat(carried).detach()).long() - FAR_BELOW
+        ids = torch.cat([match.ids for match in self.matches])
+        counted = ids != LEFT_OUT
+        return Places(index[counted], ids[counted])
+
+    def clear(self) -> None:
+        """See :class:`Adapter`."""
+        super().clear()
+        self.matches.clear()
+
+
+def _classes(detector: Detector) -> int:
+    head = detector.roi_head.bbox_head[0] if hasattr(detector, "roi_head") else detector.bbox_head
+    return head.num_classes

@@ -1,0 +1,103 @@
+"""Adapters for dense heads without an assigner: ids come from the IoU of decoded boxes with proposals."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from mmdet.structures.bbox import bbox_overlaps
+from torch import Tensor
+
+from .base import serves
+from .matches import LEFT_OUT, CallRecorder
+from .score import ScoreAdapter
+
+
+class DecodedAdapter(ScoreAdapter):
+    """A place belongs to the proposal that its box overlaps most (paper, Eq. 1 and 2)."""
+
+    #: IoU from which a place is a proposal's, and below which it is background.
+    POSITIVE: ClassVar[float] = 0.5
+    BACKGROUND: ClassVar[float] = 0.4
+    #: The head's method that is recorded: what goes in and what comes out.
+    RECORDED: ClassVar[str]
+
+    def record(self, head: Any) -> None:
+        """See :class:`ScoreAdapter`: a method stands for the assigner."""
+        self.calls: list[tuple[tuple, Any]] = []
+        setattr(head, self.RECORDED, CallRecorder(getattr(head, self.RECORDED), self.calls))
+
+    @abstractmethod
+    def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
+        """``(P, 4)`` xyxy boxes in pixels, one per place of an image, from a recorded call."""
+
+    def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`ScoreAdapter`."""
+        instances = sample.gt_instances
+        ids = torch.full_like(places, -1)
+        if len(instances):
+            boxes = self.boxes(*self.calls[0], image).detach()
+            overlap, nearest = bbox_overlaps(boxes, instances.bboxes).max(1)
+            ids = torch.where(overlap >= self.POSITIVE, instances.instance_ids[nearest], ids)
+            ids[(overlap < self.POSITIVE) & (overlap >= self.BACKGROUND)] = LEFT_OUT
+        counted = ids != LEFT_OUT
+        return places[counted], ids[counted]
+
+    def clear(self) -> None:
+        """See :class:`Adapter`."""
+        super().clear()
+        self.calls.clear()
+
+    def priors(self, x: Tensor) -> list[Tensor]:
+        """The head's priors on every level, without strides."""
+        sizes = [call.x.shape[-2:] for call in self.features.calls]
+        return self.head[0].prior_generator.grid_priors(sizes, dtype=x.dtype, device=x.device)
+
+
+@serves("FreeAnchorRetinaHead", "AutoAssignHead")
+class PredictedBoxAdapter(DecodedAdapter):
+    """FreeAnchor, AutoAssign: they weigh candidates by scores, so predicted boxes decide."""
+
+    RECORDED: ClassVar[str] = "loss_by_feat"
+
+    def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
+        """See :class:`DecodedAdapter`."""
+        levels = [level[image].permute(1, 2, 0).reshape(-1, 4) for level in args[1]]
+        priors = torch.cat(self.priors(levels[0]))
+        return self.head[0].bbox_coder.decode(priors, torch.cat(levels))
+
+
+@serves("CenterNetUpdateHead")
+class CenterRegionAdapter(DecodedAdapter):
+    """CenterNet2's head: the 3x3 cells round a centre, as the head's own box targets say."""
+
+    RECORDED: ClassVar[str] = "get_targets"
+
+    def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
+        """See :class:`DecodedAdapter`."""
+        found, first = [], 0
+        for points, stride, call in zip(args[0], self.head[0].strides, self.features.calls, strict=True):
+            mine = slice(first + image * len(points), first + (image + 1) * len(points))
+            sides = result[1][mine].clamp(min=0) * stride
+            found.append(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1))
+            first += len(points) * len(call.x)
+        return torch.cat(found)
+
+
+@serves("CenterNetHead")
+class CenterAdapter(DecodedAdapter):
+    """CenterNet: the cell that holds a centre, as the head's own targets say."""
+
+    RECORDED: ClassVar[str] = "get_targets"
+
+    def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
+        """See :class:`DecodedAdapter`."""
+        shape, pixels = args[2], args[3]
+        targets = result[0]
+        size, offset = targets["wh_target"][image], targets["offset_target"][image]
+        rows, cols = torch.meshgrid(*(torch.arange(n, device=size.device) for n in shape[2:]), indexing="ij")
+        centre = torch.stack([cols, rows]) + offset
+        scale = size.new_tensor([pixels[1] / shape[3], pixels[0] / shape[2]]).view(2, 1, 1)
+        boxes = torch.cat([centre - size / 2, centre + size / 2]) * scale.repeat(2, 1, 1)
+        return boxes.flatten(1).t()

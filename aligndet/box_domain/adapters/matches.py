@@ -1,0 +1,91 @@
+"""Read from a detector's own assigner which instance it gave each prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..slots import NO_INSTANCE
+
+#: Id of a prediction that the assigner left out: neither an instance's nor background.
+LEFT_OUT = -2
+
+
+@dataclass
+class Match:
+    """One call of an assigner: one image, n predictions.
+
+    Attributes:
+        ids: ``(n,)`` instance ids, ``NO_INSTANCE`` for background, :data:`LEFT_OUT` for what is ignored.
+        overlaps: ``(n,)`` IoU with the matched proposal, None where the assigner gives none.
+        predictions: what the assigner was given (priors, boxes, scores).
+    """
+
+    ids: Tensor
+    overlaps: Tensor | None
+    predictions: Any
+
+
+class MatchRecorder:
+    """Stands where an assigner stood, and keeps what it answers.
+
+    Args:
+        assigner: mmdet's.
+        calls: where answers are kept; several recorders may share it.
+    """
+
+    def __init__(self, assigner: Any, calls: list[Match]) -> None:
+        self.assigner = assigner
+        self.calls = calls
+
+    def assign(self, *args: Any, **kwargs: Any) -> Any:
+        """As the assigner's; its arguments differ, but predictions come first and proposals have ids."""
+        result = self.assigner.assign(*args, **kwargs)
+        given = [*args, *kwargs.values()]
+        (known,) = (value.instance_ids for value in given if hasattr(value, "instance_ids"))
+        ids = instance_ids(result.gt_inds, known)
+        self.calls.append(Match(ids, result.max_overlaps, kwargs.get("pred_instances", given[0])))
+        return result
+
+
+class CallRecorder:
+    """Stands where a method stood, and keeps what goes in (``args``) and what comes out.
+
+    Args:
+        method: bound, of a head.
+        calls: where pairs ``(args, result)`` are kept.
+    """
+
+    def __init__(self, method: Any, calls: list[tuple[tuple, Any]]) -> None:
+        self.method, self.calls = method, calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self.method(*args, **kwargs)
+        self.calls.append((args, result))
+        return result
+
+
+def instance_ids(gt_inds: Tensor, known: Tensor) -> Tensor:
+    """Ids from mmdet's assignment: ``gt_inds (n,)`` counts from 1, 0 is background, negative is ignored."""
+    ids = torch.where(gt_inds < 0, LEFT_OUT, NO_INSTANCE)
+    matched = gt_inds > 0
+    ids[matched] = known[gt_inds[matched] - 1]
+    return ids
+
+
+def check_clusters(samples: list[Any], num_clusters: int) -> None:
+    """Raise where a proposal's cluster is not among those the detector was built for.
+
+    Raises:
+        ValueError: naming the cluster and the config key.
+    """
+    for sample in samples:
+        labels = sample.gt_instances.labels
+        if len(labels) and int(labels.max()) >= num_clusters:
+            raise ValueError(
+                f"A proposal has cluster {int(labels.max())}, but model.num_clusters is {num_clusters}. "
+                "Set it to the number of categories of the proposal file."
+            )

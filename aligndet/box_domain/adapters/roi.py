@@ -1,0 +1,141 @@
+"""Adapter for two-stage detectors: RoIs are slots, matched by the head's own assigner and sampler."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ..slots import NO_INSTANCE
+from .base import Adapter, Detector, Losses, serves
+from .classifiers import Classifier, outputs
+from .features import Features, Places
+from .matches import CallRecorder
+
+
+class Mute(nn.Module):
+    """Stands where a classifier of RoIs stood: keeps what it would read, scores 0."""
+
+    def __init__(self, features: Features, number: int, classes: int) -> None:
+        super().__init__()
+        self.features, self.number, self.classes = features, number, classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C)`` gives ``(N, classes)``."""
+        self.features.add(x, self.number)
+        return x.new_zeros(len(x), self.classes)
+
+
+@serves("StandardRoIHead", "CascadeRoIHead")
+class RoIAdapter(Adapter):
+    """Faster, Mask and Cascade R-CNN: every RoI that was sampled is a slot, in every stage.
+
+    Paper's setting for one stage: 4,096 RoIs, positives only, so there is no background; the RPN trains on
+    4,096 anchors. Cascades keep their own samplers. The box regressor is class-agnostic. A detector without
+    RPN (Fast R-CNN) gets its proposals jittered.
+    """
+
+    NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc", "loss_cls")
+    #: Jittered copies of each proposal, and how far sides move, as a part of them.
+    COPIES: ClassVar[int] = 8
+    JITTER: ClassVar[float] = 0.15
+    #: Classifiers that a head has for each RoI.
+    PER_ROI: ClassVar[int] = 1
+
+    def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
+        super().__init__(detector, classifiers, **{"per": "batch", **options})
+        self.sampled: list[Any] = []
+        heads = detector.roi_head.bbox_head
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            head.get_targets = CallRecorder(head.get_targets, self.sampled)
+
+    @classmethod
+    def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
+        """See :class:`Adapter`."""
+        super().prepare(detector, 1)
+        heads = detector.roi_head.bbox_head
+        for head in heads if isinstance(heads, (list, tuple)) else [heads]:
+            head.reg_class_agnostic = True
+        cls.set_samplers(detector.train_cfg)
+
+    @classmethod
+    def set_samplers(cls, train: ConfigDict) -> None:
+        """The paper's samplers, for a detector of one stage; those of cascades stay."""
+        if isinstance(train.rcnn, (list, tuple)):
+            return
+        if isinstance(train.get("rpn"), dict):
+            train.rpn.sampler = _sampler(neg_pos_ub=-1, add_gt_as_proposals=False)
+        train.rcnn.sampler = _sampler(neg_pos_ub=0, add_gt_as_proposals=True)
+
+    def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
+        """See :class:`Adapter`."""
+        name, _, layer = classifier.name.rpartition(".")
+        head = detector.get_submodule(name)
+        setattr(head, layer, Mute(self.features, number, outputs(getattr(head, layer))))
+
+    def label(self, samples: list[Any]) -> None:
+        """RoIs are matched without classes."""
+        for sample in samples:
+            sample.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
+
+    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Any, Losses]:
+        """See :class:`Adapter`."""
+        if not detector.with_rpn:
+            for sample in samples:
+                boxes = jitter(sample.gt_instances.bboxes, self.COPIES, self.JITTER, sample.img_shape)
+                sample.proposals = InstanceData(bboxes=boxes)
+        return super().forward(detector, inputs, samples)
+
+    def places(self, samples: list[Any]) -> Places:
+        """RoIs in the order in which the heads read them: stages, images, positives, background."""
+        known = [sample.gt_instances.instance_ids for sample in samples]
+        ids = [known[0].new_zeros(0)]
+        for (results, *_), _ in self.sampled:
+            for turn in range(self.PER_ROI):
+                for image, result in enumerate(results):  # Trident repeats the batch, once per branch
+                    mine = known[image % len(known)]
+                    background = mine.new_full((len(result.neg_inds),), NO_INSTANCE)
+                    ids += [self.ids_of(result, turn, mine), background]
+        found = torch.cat(ids)
+        return Places(torch.arange(len(found), device=found.device), found)
+
+    def ids_of(self, result: Any, turn: int, known: Tensor) -> Tensor:
+        """Ids of one image's positive RoIs, for the head's classifier number ``turn``."""
+        return known[result.pos_assigned_gt_inds]
+
+    def clear(self) -> None:
+        """See :class:`Adapter`."""
+        super().clear()
+        self.sampled.clear()
+
+
+@serves("MultiInstanceRoIHead")
+class CrowdAdapter(RoIAdapter):
+    """CrowdDet: an RoI speaks about two instances, each with a classifier; its sampler stays."""
+
+    PER_ROI: ClassVar[int] = 2
+
+    @classmethod
+    def set_samplers(cls, train: ConfigDict) -> None:
+        """See :class:`RoIAdapter`."""
+
+    def ids_of(self, result: Any, turn: int, known: Tensor) -> Tensor:
+        """See :class:`RoIAdapter`; an RoI that holds one instance only has background as its second."""
+        gt = result.pos_assigned_gt_inds[:, turn]
+        return torch.where(gt < 0, NO_INSTANCE, known[gt.clamp(min=0)])
+
+
+def jitter(boxes: Tensor, copies: int, part: float, shape: tuple[int, int]) -> Tensor:
+    """``copies`` of each xyxy box, each side moved by up to ``part`` of the box, inside an image (h, w)."""
+    size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    many, sizes = boxes.repeat(copies, 1), size.repeat(copies, 1)
+    moved = many + (torch.rand_like(many) * 2 - 1) * part * sizes
+    limit = moved.new_tensor([shape[1], shape[0]] * 2)
+    return torch.minimum(moved.clamp(min=0), limit)
+
+
+def _sampler(**options: Any) -> ConfigDict:
+    return ConfigDict(type="RandomSampler", num=4096, pos_fraction=1.0, **options)
