@@ -7,6 +7,8 @@ average recall (AR), the mean of the recalls at IoU 0.5, 0.55 ... 0.95.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -71,6 +73,26 @@ class Coverage:
         return "\n".join(lines)
 
 
+class ImageFinder:
+    """Finds an image by its name, or by its name without folders where that is unambiguous."""
+
+    def __init__(self, proposals: ProposalStore) -> None:
+        self.proposals = proposals
+        self._rows: dict[str, int | None] | None = None
+
+    def __call__(self, name: str) -> int | None:
+        try:
+            return self.proposals.find(name)
+        except KeyError:
+            pass
+        if self._rows is None:
+            self._rows = {}
+            for row in range(len(self.proposals)):
+                short = PurePosixPath(self.proposals.file_name(row)).name
+                self._rows[short] = None if short in self._rows else row
+        return self._rows.get(PurePosixPath(name).name)
+
+
 def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[int] = BUDGETS) -> Coverage:
     """Compare proposals with true boxes, image by image (memory: one row for each true box).
 
@@ -83,13 +105,13 @@ def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[i
         ValueError: the two have no image in common.
     """
     best, areas, counts, missing = [], [], [], 0
-    find = _Finder(proposals)
+    find = ImageFinder(proposals)
     for image in range(len(truth)):
         row = find(truth.file_name(image))
         if row is None:
             missing += 1
             continue
-        boxes, true = ranked_boxes(proposals, row), truth.boxes(image)
+        boxes, true = proposals.boxes(row)[ranked_rows(proposals, row)], truth.boxes(image)
         counts.append(len(boxes))
         areas.append(area(true))
         best.append(_best(iou_matrix(true, boxes), budgets))
@@ -110,11 +132,11 @@ def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[i
     )
 
 
-def ranked_boxes(proposals: ProposalStore, image: int) -> np.ndarray:
-    """(n, 4) float64 xyxy, by falling score where there are scores."""
-    boxes = proposals.boxes(image).astype(np.float64)
+def ranked_rows(proposals: ProposalStore, image: int) -> np.ndarray:
+    """(n,) places of an image's boxes, best first: by falling score, or as on file where there are none."""
     scores = proposals.column("scores", image)
-    return boxes if scores is None else boxes[np.argsort(-scores, kind="stable")]
+    count = len(proposals.boxes(image))
+    return np.arange(count) if scores is None else np.argsort(-scores, kind="stable")
 
 
 def recall_of_files(proposals: Path, truth: Path, iou: float = 0.5) -> tuple[float, int]:
@@ -135,21 +157,21 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
 
 
-class _Finder:
-    """Finds an image by its name, or by its name without folders where that is unambiguous."""
+def write_numbers(found: Coverage, out: Path) -> None:
+    """Write the table as json: ``{"budgets", "recall", "average_recall": {size: ...}, "images", ...}``."""
 
-    def __init__(self, proposals: ProposalStore) -> None:
-        self.proposals = proposals
-        self._rows: dict[str, int | None] | None = None
+    def plain(values: np.ndarray) -> list[float | None]:
+        return [None if np.isnan(value) else value for value in values.tolist()]  # json has no nan
 
-    def __call__(self, name: str) -> int | None:
-        try:
-            return self.proposals.find(name)
-        except KeyError:
-            pass
-        if self._rows is None:
-            self._rows = {}
-            for row in range(len(self.proposals)):
-                short = PurePosixPath(self.proposals.file_name(row)).name
-                self._rows[short] = None if short in self._rows else row
-        return self._rows.get(PurePosixPath(name).name)
+    numbers = {
+        "budgets": list(found.budgets),
+        "recall": plain(found.recall()),
+        "average_recall": {size: plain(found.average_recall(size)) for size in SIZES},
+        "true_boxes": {size: int(found.of_size(size).sum()) for size in SIZES},
+        "images": found.images,
+        "missing": found.missing,
+        "proposals_per_image": found.mean,
+    }
+    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+    os.replace(temporary, out)

@@ -1,76 +1,100 @@
 """Images with their proposals in a grid."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from .drawing import caption, draw_boxes, fit, instance_colour, montage
+from ..proposals.boxes import iou_matrix
+from ..proposals.evaluate import ImageFinder, ranked_rows
+from ..proposals.images import UnreadableImageError, read_image
+from ..proposals.store import ProposalStore
+from .drawing import Colour, caption, draw_boxes, fit, instance_colour, montage
+
+FOUND, MISSED = (255, 0, 255), (255, 255, 255)  # true boxes: magenta, white (BGR)
 
 
 def draw_proposals(
-    proposals: Mapping[str, Any],
+    proposals: ProposalStore,
     images: Path,
     count: int = 12,
     boxes: int = 30,
     columns: int = 4,
     long_side: int = 320,
     seed: int = 0,
+    truth: ProposalStore | None = None,
 ) -> np.ndarray:
-    """A montage of randomly chosen images and their proposals.
+    """A montage of randomly chosen images and their best proposals, the best drawn last and thick.
 
-    Colours follow the category where there are several (clusters), else the number of the box. Of many boxes,
-    those with the highest score are shown, or, without scores, some at random. Images that cannot be read are
-    passed over.
+    Colours follow the cluster where the boxes were clustered, else the rank: from red (best) over yellow and
+    green to blue. With `truth`, true boxes are drawn first: magenta where one of the boxes shown overlaps it
+    by IoU 0.5 or more, white where none does. Images that cannot be read are passed over.
 
     Args:
-        proposals: a proposal file (COCO json), loaded.
+        proposals: what to show.
         images: the folder its file names are relative to.
-        count: images to show.
+        count: images to show; with `truth`, labelled ones only.
         boxes: boxes per image, at most.
         columns: of the montage.
         long_side: of each image in pixels.
         seed: of the choice.
+        truth: true boxes, see :func:`aligndet.proposals.formats.read_proposals`.
+
+    Returns:
+        (H, W, 3) uint8 BGR; above each image its name and numbers.
 
     Raises:
-        ValueError: none of the images can be read.
+        ValueError: none of the images can be read, or none is labelled.
     """
-    rng = np.random.default_rng(seed)
-    by_image: dict[int, list[Mapping[str, Any]]] = {image["id"]: [] for image in proposals["images"]}
-    for annotation in proposals["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    clustered = len(proposals.get("categories", ())) > 1
     tiles: list[np.ndarray] = []
-    for index in rng.permutation(len(proposals["images"])):
-        record = proposals["images"][index]
-        pixels = cv2.imread(str(images / record["file_name"]), cv2.IMREAD_COLOR)
-        if pixels is not None:
-            chosen = _choose(by_image[record["id"]], boxes, rng)
-            tile = _tile(pixels, chosen, long_side, clustered)
-            tiles.append(caption(tile, f"{Path(record['file_name']).name}: {len(by_image[record['id']])}"))
+    labelled = None if truth is None else ImageFinder(truth)
+    for image in np.random.default_rng(seed).permutation(len(proposals)).tolist():
+        name = proposals.file_name(image)
+        row = labelled(name) if labelled else None
+        if labelled and row is None:
+            continue
+        try:
+            pixels = read_image(images / name)
+        except UnreadableImageError:
+            continue
+        true = truth.boxes(row) if truth is not None and row is not None else None
+        tiles.append(_tile(proposals, image, pixels, boxes, long_side, true))
         if len(tiles) == count:
             break
     if not tiles:
-        raise ValueError(f"none of {len(proposals['images'])} images can be read in {images} (--images)")
+        what = "labelled images" if truth is not None else "images"
+        raise ValueError(f"none of {len(proposals)} {what} can be read in {images} (--images)")
     return montage(tiles, columns)
 
 
-def _choose(
-    annotations: list[Mapping[str, Any]], boxes: int, rng: np.random.Generator
-) -> list[Mapping[str, Any]]:
-    if annotations and "score" in annotations[0]:
-        return sorted(annotations, key=lambda a: -a["score"])[:boxes]
-    return [annotations[i] for i in rng.permutation(len(annotations))[:boxes]]
+def rank_colours(count: int) -> list[Colour]:
+    """BGR colours of ranks 0 to count - 1, from red to blue."""
+    ramp = np.linspace(225, 25, max(count, 1)).astype(np.uint8)
+    colours = cv2.applyColorMap(ramp[:, None], cv2.COLORMAP_TURBO)[:, 0]
+    return [(int(blue), int(green), int(red)) for blue, green, red in colours[:count]]
 
 
 def _tile(
-    pixels: np.ndarray, annotations: list[Mapping[str, Any]], long_side: int, clustered: bool
+    proposals: ProposalStore,
+    image: int,
+    pixels: np.ndarray,
+    count: int,
+    long_side: int,
+    true: np.ndarray | None,
 ) -> np.ndarray:
+    rows = ranked_rows(proposals, image)[:count]
+    shown, clusters = proposals.boxes(image)[rows], proposals.column("clusters", image)
+    colours = rank_colours(len(rows))
+    if clusters is not None:
+        colours = [instance_colour(int(cluster)) for cluster in clusters[rows]]
     small = fit(pixels, long_side)
-    corners = np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
-    corners[:, 2:] += corners[:, :2]
-    corners *= small.shape[1] / pixels.shape[1]
-    numbers = [a["category_id"] if clustered else i for i, a in enumerate(annotations)]
-    return draw_boxes(small, corners, [instance_colour(number) for number in numbers], thickness=1)
+    scale = small.shape[1] / pixels.shape[1]
+    name, every = Path(proposals.file_name(image)).name, int(proposals.counts[image])
+    text = f"{name}: {len(rows)} of {every}"
+    if true is not None:
+        found: list[bool] = np.any(iou_matrix(true, shown) >= 0.5, axis=1).tolist()
+        small = draw_boxes(small, true * scale, [FOUND if hit else MISSED for hit in found], thickness=2)
+        text += f", {sum(found)} of {len(true)} found"
+    widths = [2 if rank < 5 else 1 for rank in range(len(rows))]
+    drawn = draw_boxes(small, shown[::-1] * scale, colours[::-1], thickness=widths[::-1])
+    return caption(drawn, text)
