@@ -7,8 +7,9 @@ Three cues, all without labels and without learned weights:
 - contour: the mean strength of the edges along the outline of the box's region.
 - tightness: the share of the box that its region fills.
 
-The best boxes by support come first, thinned to differ by IoU, for those who take 50 or 100 boxes; the rest
-follow by tightness, place in the hierarchy and contour, so that a large budget also covers small objects.
+Boxes come in two parts. The first HEAD are the best by support x tightness x contour^(1/4), for those who take
+50 or 100 of them. The rest follow by tightness^2 x contour x level^(1/2), so that a large budget also covers
+what only one hierarchy saw. Both parts are thinned by IoU, which makes room for different boxes.
 docs/proposals.md has the study behind this choice.
 """
 
@@ -23,9 +24,9 @@ from .overlap import close_pairs, support, thin
 
 Array = np.ndarray
 
-HEAD = 300  # boxes of the first part
+HEAD = 1000  # boxes of the first part
 HEAD_IOU = 0.7  # boxes of the first part overlap by no more than this
-TAIL_IOU = 0.9  # boxes at all
+TAIL_IOU = 0.85  # boxes at all
 
 
 class Pool(NamedTuple):
@@ -36,20 +37,16 @@ class Pool(NamedTuple):
         tightness: (N,) float32, 0 to 1, region size / box area.
         contours: (N,) float32, mean edge weight along the outline.
         levels: (N,) float32, 0 to 1, when the region came to be: 0 for a first region, 1 for the whole image.
-        lives: (N,) float32, 0 to 1, for what part of the merging it existed.
-        copies: (N,) float32, in how many hierarchies the box occurs (once per region).
     """
 
     boxes: Array
     tightness: Array
     contours: Array
     levels: Array
-    lives: Array
-    copies: Array
 
 
 @kernel
-def combine(boxes: Array, cues: Array) -> tuple[Array, Array, Array]:
+def combine(boxes: Array, cues: Array) -> tuple[Array, Array]:
     """Unique boxes, sorted by area, then corners.
 
     Args:
@@ -57,7 +54,7 @@ def combine(boxes: Array, cues: Array) -> tuple[Array, Array, Array]:
         cues: (M, C) float32.
 
     Returns:
-        boxes (N, 4) int32, the maximum of each cue over copies (N, C), and the number of copies (N,) float32.
+        boxes (N, 4) int32 and the maximum of each cue over copies (N, C) float32.
     """
     keys = np.empty(boxes.shape[0], dtype=np.uint64)
     areas = np.empty(boxes.shape[0], dtype=np.int64)
@@ -71,7 +68,6 @@ def combine(boxes: Array, cues: Array) -> tuple[Array, Array, Array]:
     order = np.argsort(keys, kind="mergesort")
     first = np.empty(order.size, dtype=np.int64)
     best = np.empty(cues.shape, dtype=np.float32)
-    copies = np.zeros(order.size, dtype=np.float32)
     used = 0
     for n in range(order.size):
         i = order[n]
@@ -82,19 +78,17 @@ def combine(boxes: Array, cues: Array) -> tuple[Array, Array, Array]:
             used += 1
         for c in range(cues.shape[1]):
             best[used - 1, c] = max(best[used - 1, c], cues[i, c])
-        copies[used - 1] += 1
     by_area = np.argsort(areas[:used], kind="mergesort")
-    return boxes[first[by_area]], best[by_area], copies[by_area]
+    return boxes[first[by_area]], best[by_area]
 
 
 def rank(pool: Pool, limit: int) -> Array:
     """Indices of at most `limit` boxes of the pool, best first; 0 means no limit."""
     limit = limit or len(pool.boxes)
     near = close_pairs(pool.boxes)
-    width, height = (pool.boxes[:, 2:] - pool.boxes[:, :2]).astype(np.float32).T
-    agreed = support(*near) * np.sqrt(pool.contours + 1) / np.sqrt(np.sqrt(width * height))
-    lively = np.sqrt(pool.lives * pool.copies)
-    sound = pool.tightness**2 * lively * (pool.levels + 0.01) * (pool.contours + 1)
+    contour = pool.contours + 1  # a region without any contrast is still a region
+    agreed = support(*near) * pool.tightness * np.sqrt(np.sqrt(contour))
+    sound = pool.tightness**2 * contour * np.sqrt(pool.levels + 0.01)
     taken = np.zeros(len(pool.boxes), dtype=np.bool_)
     head = thin(np.argsort(-agreed, kind="stable"), *near, HEAD_IOU, min(HEAD, limit), taken)
     tail = thin(np.argsort(-sound, kind="stable"), *near, TAIL_IOU, limit - len(head), taken)

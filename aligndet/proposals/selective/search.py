@@ -42,7 +42,7 @@ class SearchOptions:
 
     side: int = 320
     colors: tuple[str, ...] = ("lab", "hsv")
-    scales: tuple[float, ...] = (50.0, 100.0)
+    scales: tuple[float, ...] = (50.0, 100.0, 200.0)
     similarities: tuple[str, ...] = ("ctsf", "tsf", "s", "f")
     sigma: float = 0.8
     min_size: int = 20
@@ -52,9 +52,7 @@ class SearchOptions:
 MODES = {
     "single": SearchOptions(side=320, colors=("lab",), scales=(100.0,), limit=320),
     "fast": SearchOptions(),
-    "quality": SearchOptions(
-        side=400, colors=("lab", "hsv", "bgr", "rgi"), scales=(50.0, 100.0, 200.0), limit=5000
-    ),
+    "quality": SearchOptions(side=400, colors=("lab", "hsv", "rgi"), limit=5000),
 }
 
 
@@ -133,11 +131,9 @@ def gather(found: list[Hierarchy]) -> Pool:
         total = len(tree.sizes)
         first = (total + 1) // 2
         born = np.maximum(np.arange(total) - first + 1, 0) / max(first - 1, 1)
-        died = np.maximum(tree.parents - first + 1, 0) / max(first - 1, 1)
         side = tree.boxes[:, 2:] - tree.boxes[:, :2]
         tightness = tree.sizes / (side[:, 0] * side[:, 1])
-        rows.append(np.stack([tightness, tree.contours, born, died - born], axis=1))
+        rows.append(np.stack([tightness, tree.contours, born], axis=1))
     cues = np.concatenate(rows).astype(np.float32)
-    boxes, best, copies = combine(np.concatenate([tree.boxes for tree in found]), cues)
-    tightness, contours, levels, lives = (np.ascontiguousarray(column) for column in best.T)
-    return Pool(boxes, tightness, contours, levels, lives, copies)
+    boxes, best = combine(np.concatenate([tree.boxes for tree in found]), cues)
+    return Pool(boxes, *np.ascontiguousarray(best.T))
