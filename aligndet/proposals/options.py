@@ -20,7 +20,7 @@ class ProposalOptions:
             0 searches the image as it is. Filter options mean original pixels either way.
     """
 
-    backend: str = "selectivesearch"
+    backend: str = "fast"
     backend_options: dict[str, Any] = field(default_factory=dict)
     filter: FilterOptions | None = field(default_factory=FilterOptions)
     max_side: int = 0
