@@ -1,0 +1,69 @@
+"""What must hold after a training step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aligndet.box_domain import BoxDomainPretrainer
+
+from .row import Row
+
+
+class CheckError(AssertionError):
+    """A model did not do what it must; the message says what."""
+
+
+def check_losses(losses: dict[str, Any], row: Row) -> None:
+    """Native losses exist and are finite, the contrast is positive, and some slots have instances."""
+    values = {key: total(value) for key, value in losses.items() if "loss" in key}
+    row.contrast = values.pop("loss_contrast")
+    row.losses = sum(values.values())
+    infinite = [key for key, value in values.items() if not math.isfinite(value)]
+    require(bool(values), "the detector gave no loss of its own")
+    require(not infinite, f"losses are not finite: {', '.join(infinite)}")
+    require(row.positives > 0, f"none of {row.slots} slots belongs to an instance")
+    require(math.isfinite(row.contrast) and row.contrast > 0, f"loss_contrast is {row.contrast}")
+
+
+def check_gradients(pretrainer: BoxDomainPretrainer) -> None:
+    """Every trainable parameter has a gradient, every part a gradient that is not zero, the backbone none."""
+    named = dict(pretrainer.named_parameters())
+    still = {k: p for k, p in named.items() if k.startswith(("online.backbone.", "momentum"))}
+    moved = [key for key, p in still.items() if p.grad is not None or p.requires_grad]
+    require(not moved, f"{len(moved)} frozen tensors are trained: {some(moved)}")
+    trained = {k: p.grad for k, p in named.items() if k not in still and p.requires_grad}
+    left = [key for key, grad in trained.items() if grad is None]
+    require(not left, f"{len(left)} tensors get no gradient: {some(left)}")
+    parts: dict[str, bool] = {}
+    for key, grad in trained.items():
+        part = ".".join(key.split(".")[:2])
+        parts[part] = parts.get(part, False) or (grad is not None and bool(grad.any()))
+        require(bool(grad.isfinite().all()), f"the gradient of {key} is not finite")  # type: ignore[union-attr]
+    zero = [part for part, any_grad in parts.items() if not any_grad]
+    require(not zero, f"all gradients are zero in {', '.join(zero)}")
+
+
+def check_still(before: dict[str, Tensor], backbone: nn.Module) -> None:
+    """Weights and norm statistics of the backbone are what they were."""
+    now = backbone.state_dict()
+    moved = [key for key, value in before.items() if not torch.equal(value, now[key])]
+    require(not moved, f"{len(moved)} tensors of the backbone changed: {some(moved)}")
+
+
+def total(value: Tensor | list[Tensor]) -> float:
+    """Sum of a loss, which may be a list of levels."""
+    levels = value if isinstance(value, list) else [value]
+    return sum(float(level.detach().mean()) for level in levels)
+
+
+def require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise CheckError(otherwise)
+
+
+def some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
