@@ -1,0 +1,21 @@
+# Fine-tune Faster R-CNN R50-C4 for 24,000 iterations of VOC 07+12 trainval from InsLoc; tested on VOC 07 test.
+#   python tools/export_insloc.py work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --detector configs/finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py
+#   tools/dist_train.sh configs/finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py 8
+_base_ = "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py"
+
+load_from = "work_dirs/insloc_r50_c4_200e_imagenet/detector.pth"
+norm_cfg = dict(type="BN", requires_grad=True)
+model = dict(
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+    backbone=dict(style="pytorch", frozen_stages=-1, norm_eval=False, norm_cfg=norm_cfg, init_cfg=None),
+    roi_head=dict(shared_head=dict(style="pytorch", norm_cfg=norm_cfg, norm_eval=False)),
+)
+iterations, evaluate_every = 24000, 6000
+train_cfg = dict(max_iters=iterations, val_interval=evaluate_every)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=100),
+    dict(type="MultiStepLR", begin=0, end=iterations, by_epoch=False, milestones=[18000, 22000], gamma=0.1),
+]
+sync_bn = "torch"
+custom_hooks = [dict(type="mmpretrain.PreciseBNHook", num_samples=3200, interval=evaluate_every)]
+default_hooks = dict(checkpoint=dict(interval=evaluate_every))
