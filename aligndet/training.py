@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 from torch import nn
 
+from .box_domain.recipe import pretraining_config
 from .configs import read_config
 from .image_domain.normalisation import check_normalisation
 
@@ -35,6 +40,34 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         model.detector = read_config(model.detector).model
     config.merge_from_dict(options or {})
     return config
+
+
+def wrap_config(
+    path: str, proposals: str, images: str, out: Path, options: dict[str, Any] | None = None
+) -> Config:
+    """Write the pre-training config of a stock config's detector, see :mod:`aligndet.box_domain.recipe`.
+
+    Args:
+        path: of the stock config.
+        proposals: file or store.
+        images: their folder.
+        out: file to write, atomically: every process of a distributed run writes the same.
+        options: as :func:`load_config`, merged into the generated config.
+
+    Returns:
+        the config, read back from ``out``.
+    """
+    stock = read_config(path)
+    if "custom_imports" in stock:
+        import_modules_from_strings(**stock.custom_imports)
+    register_all_modules(init_default_scope=True)
+    config = pretraining_config(stock, proposals, images)
+    config.merge_from_dict(options or {})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{os.getpid()}.{out.name}")
+    config.dump(part)
+    os.replace(part, out)
+    return Config.fromfile(out)
 
 
 def train(

@@ -9,12 +9,19 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
-from aligndet.training import load_config, train
+from aligndet.training import load_config, train, wrap_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="config file")
+    parser.add_argument(
+        "--aligndet",
+        metavar="PROPOSALS",
+        help="pre-train the detector of this stock config on these proposals; the generated config is "
+        "written to the work dir and can be edited and run",
+    )
+    parser.add_argument("--images", help="folder of the proposals' images (with --aligndet)")
     parser.add_argument("--work-dir", help="folder for logs and checkpoints (default work_dirs/CONFIG)")
     parser.add_argument("--amp", action="store_true", help="mixed precision (float16 with loss scaling)")
     parser.add_argument("--amp-dtype", choices=["float16", "bfloat16"], default="float16")
@@ -31,16 +38,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
     args = parser.parse_args(argv)
+    if bool(args.aligndet) != bool(args.images):
+        parser.error("--aligndet PROPOSALS and --images FOLDER go together")
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    config = load_config(args.config, args.cfg_options)
-    config.launcher = args.launcher
-    name = Path(args.config).stem
-    config.work_dir = args.work_dir or config.get("work_dir") or str(Path("work_dirs") / name)
+    name = Path(args.config).stem + ("_aligndet" if args.aligndet else "")
+    if args.aligndet:
+        work_dir = args.work_dir or str(Path("work_dirs") / name)
+        out = Path(work_dir) / f"{name}.py"
+        config = wrap_config(args.config, args.aligndet, args.images, out, args.cfg_options)
+    else:
+        config = load_config(args.config, args.cfg_options)
+        work_dir = args.work_dir or config.get("work_dir") or str(Path("work_dirs") / name)
+    config.launcher, config.work_dir = args.launcher, work_dir
     train(
         config, amp=args.amp_dtype if args.amp else None, auto_scale_lr=args.auto_scale_lr, resume=args.resume
     )

@@ -8,7 +8,7 @@ learns ids and places together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.config import ConfigDict
@@ -44,6 +44,10 @@ class Numberer:
 @serves("DETRHead", "SparseRoIHead")
 class QueryAdapter(Adapter):
     """DETR: every query of every decoder layer is a slot, ids pooled over layers (paper's setting)."""
+
+    LR: ClassVar[float] = 5e-5
+    TRANSFORMER: ClassVar[bool] = True
+    PROPOSALS: ClassVar[int] = 50
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         self.num_clusters = _classes(detector) - 1
