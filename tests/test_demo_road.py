@@ -19,11 +19,11 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.slots import NO_INSTANCE, Slots
 from aligndet.demo import numbers, own_images
 from aligndet.demo.plan import Plan, check
-from aligndet.demo.progress import progress, shown
 from aligndet.demo.retrieval import found_share
 from aligndet.demo.road import summary
-from aligndet.demo.stage import Done, Stage, StageError, Walker, environment
 from aligndet.demo.stages import box_domain, image_domain, stages
+from aligndet.road.progress import progress, shown
+from aligndet.road.stage import Done, Stage, StageError, Walker, environment
 from aligndet.training import load_config
 from tools.demo import ROOT, main, parse_args, plan_of
 
@@ -100,7 +100,7 @@ def test_a_changed_config_counts(tmp_path: Path) -> None:
 def test_files_of_others_are_not_touched(trial: Trial) -> None:
     (trial.folder / "0_a").mkdir(parents=True)
     (trial.folder / "0_a" / "holiday.jpg").touch()
-    with pytest.raises(StageError, match=r"holds files that the demo did not make.*--work-dir"):
+    with pytest.raises(StageError, match=r"holds files that no stage made.*--work-dir"):
         trial.walk(trial.stage())
     assert (trial.folder / "0_a" / "holiday.jpg").exists()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import aligndet  # noqa: F401
 from aligndet.demo.plan import Plan, available_cores
 from aligndet.demo.road import walk
-from aligndet.demo.stage import StageError
+from aligndet.road.stage import StageError
 
 ROOT = Path(__file__).resolve().parents[1]
 

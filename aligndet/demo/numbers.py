@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from aligndet.visualization.curves import read_curves
+from ..road.numbers import ends, export, image_domain, logged, text_of
+
+__all__ = ["box_domain", "compare", "ends", "export", "image_domain", "images", "logged", "proposals"]
 
 Labels = tuple[Path, Path, Path]
 
@@ -28,16 +30,9 @@ def proposals(file: Path, log: Path) -> str:
     """Per image, and recall where it was measured."""
     content = json.loads(file.read_text())
     each = len(content["annotations"]) / max(1, len(content["images"]))
-    recall = re.findall(r"recall at IoU 0.5 .*?: ([\d.]+) \((\d+) images\)", _text(log))
+    recall = re.findall(r"recall at IoU 0.5 .*?: ([\d.]+) \((\d+) images\)", text_of(log))
     known = f"; recall {100 * float(recall[-1][0]):.0f} % on {recall[-1][1]} test images" if recall else ""
     return f"{each:.1f} proposals per image{known}"
-
-
-def image_domain(run: Path, log: Path) -> str:
-    """Loss at both ends, and tensors that the detector's backbone took."""
-    taken = re.findall(r"matched\s+(\d+)", _text(log))
-    matched = f"; {taken[-1]} tensors into the detector's backbone" if taken else ""
-    return f"loss {ends(run, 'loss')}{matched}"
 
 
 def box_domain(run: Path, retrieval: Path) -> str:
@@ -48,13 +43,6 @@ def box_domain(run: Path, retrieval: Path) -> str:
     losses = f"contrast {ends(run, 'loss_contrast')}; box loss {ends(run, 'loss_bbox')}"
     mean = sum(positives) / len(positives)
     return f"{losses}; {mean:.0f} positives a step; box found in other view {shares}"
-
-
-def export(log: Path) -> str:
-    """Tensors kept, and what starts at random."""
-    counts = {kind: found[-1] for kind in ("kept", "classifier") if (found := _count(kind, log))}
-    kept, left = counts.get("kept", "?"), counts.get("classifier", "0")
-    return f"{kept} tensors kept; {left} of the classifier left out"
 
 
 def compare(file: Path) -> str:
@@ -72,31 +60,3 @@ def compare(file: Path) -> str:
             found = f"difference {gain['mean']:+.1f}{''.join(bounds)} AP over {gain['n']} seeds"
             parts.append(f"{found}: {gain['verdict']}")
     return "; ".join(parts)
-
-
-def ends(run: Path, key: str) -> str:
-    """``first -> last`` of what was logged."""
-    values = logged(run, key)
-    return f"{values[0]:.2f} -> {values[-1]:.2f}"
-
-
-def logged(run: Path, key: str) -> list[float]:
-    """All values of a key in order of their steps; a run that was gone on with has a file for each part.
-
-    Raises:
-        ValueError: nothing was logged under the key.
-    """
-    by_step: dict[float, float] = {}
-    for file in sorted(run.glob("**/vis_data/scalars.json")):
-        by_step.update(zip(*read_curves(file).get(key, ((), ())), strict=True))
-    if not by_step:
-        raise ValueError(f"{run} has no logged {key}")
-    return [by_step[step] for step in sorted(by_step)]
-
-
-def _count(kind: str, log: Path) -> list[str]:
-    return re.findall(rf"^\s+{kind}\s+(\d+)", _text(log), re.M)
-
-
-def _text(log: Path) -> str:
-    return log.read_text(errors="replace") if log.exists() else ""

@@ -6,9 +6,10 @@ sizes them for two CPU cores and collects their numbers.
 
 from __future__ import annotations
 
+from ..road.progress import shown
+from ..road.stage import Done, Say, Walker
+from ..road.walk import table
 from .plan import Plan, check
-from .progress import clock, shown
-from .stage import Done, Say, Walker
 from .stages import labels_of, prove_command, stages
 
 
@@ -29,16 +30,7 @@ def walk(plan: Plan, say: Say = print, interval: float = 15.0) -> list[Done]:
 
 def summary(plan: Plan, done: list[Done]) -> str:
     """The closing table, where the files are, and what to do next."""
-    rows = [("stage", "result", "time")]
-    for entry in done:
-        first, *more = entry.number.split("; ")
-        rows.append((entry.stage.name, first, clock(entry.seconds) + (" (before)" if entry.reused else "")))
-        rows += [("", part, "") for part in more]
-    rows.append(("all", "", clock(sum(d.seconds for d in done))))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([*lines, "", *files(plan), "", *following(plan)])
+    return "\n".join([table(done), "", *files(plan), "", *following(plan)])
 
 
 def files(plan: Plan) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ..road.stage import Stage
 from . import numbers
 from .own_images import copy_images, fingerprint
 from .plan import LEAST_IMAGES, Plan
-from .stage import Stage
 
 
 def stages(plan: Plan) -> list[Stage]:

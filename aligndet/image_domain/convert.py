@@ -1,5 +1,6 @@
 """A checkpoint of any maker becomes the state of one detector's backbone, or an error says why it cannot."""
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -150,7 +151,9 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
     try:
         for prefix in ("", "backbone."):
             state = {prefix + key: value for key, value in conversion.state.items()}
-            torch.save({"state_dict": state, "meta": _meta(conversion)}, part)
+            buffer = io.BytesIO()  # to a path, torch.save would write the temporary file's name into it
+            torch.save({"state_dict": state, "meta": _meta(conversion)}, buffer)
+            part.write_bytes(buffer.getbuffer())
             if backbone is None or _loads(backbone, part, conversion.state):
                 os.replace(part, out)
                 return

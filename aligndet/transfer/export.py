@@ -52,7 +52,7 @@ def export_detector(
     _refuse_other_detector(report, type(stock).__name__)
     known = normalisation_in(source.meta)
     meta = {"normalisation": known.as_dict() if known else None}
-    save(state, out, {**meta, "aligndet": {"source": checkpoint.name, "network": network}})
+    save(state, out, {**meta, "aligndet": {"source": source.path.name, "network": network}})
     return report
 
 

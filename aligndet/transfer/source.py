@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
 
 State = dict[str, torch.Tensor]
 
@@ -57,10 +58,20 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a local checkpoint: mmengine's ``{'meta', 'state_dict'}``, or bare tensors.
 
+    Args:
+        path: a file, or a work dir of mmengine, whose latest checkpoint is read.
+
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: no such file, or a work dir without a checkpoint.
         NotThisCheckpointError: not a checkpoint, or it holds no tensors.
     """
+    if path.is_dir():
+        latest = find_latest_checkpoint(str(path))
+        if latest is None:
+            raise FileNotFoundError(
+                f"{path} has no checkpoint yet: expected mmengine's last_checkpoint in it"
+            )
+        path = Path(latest)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:

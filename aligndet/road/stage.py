@@ -1,4 +1,4 @@
-"""A stage of the demo: commands whose output goes to a log, done once, and gone on with when interrupted.
+"""A stage: commands whose output goes to a log, done once, and gone on with when interrupted.
 
 A stage has a folder of its own. `stage.json` in it holds a key made of everything the stage depends on, so a
 stage that is done is passed over, an interrupted one goes on, and one whose inputs changed starts afresh.
@@ -12,12 +12,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from .inputs import config_content, is_config
 from .progress import clock, progress, shown, tail
+from .state import mark, read_state, stamps, unchanged, write_state, write_text
 
 Say = Callable[[str], None]
 
@@ -51,6 +55,8 @@ class Stage:
         number: reads the stage's result for the table, from its outputs.
         prepare: work done in this process before the commands.
         depends: more that decides the result (the user's images, say).
+        after: stages whose outputs it reads; None is the one before.
+        files: texts that are written before the commands, by path.
     """
 
     name: str
@@ -61,12 +67,16 @@ class Stage:
     number: Callable[[], str]
     prepare: Callable[[], None] | None = None
     depends: str = ""
+    after: tuple[str, ...] | None = None
+    files: Mapping[Path, str] = field(default_factory=dict)
 
     def key(self, before: str, root: Path) -> str:
-        """Hash of the stages before, the commands, and the text of the configs they name."""
+        """Hash of the stages before, the commands, and the whole content of the configs they name."""
         words = [word for command in self.commands for word in command]
-        configs = [(root / word).read_text() for word in words if word.endswith(".py") and "configs" in word]
-        text = json.dumps([before, self.name, self.depends, self.commands, configs])
+        given = [word for word in words if is_config(word, root) and root / word not in self.files]
+        configs = [config_content(word, root) for word in given]
+        files = {str(path): text for path, text in self.files.items()}
+        text = json.dumps([before, self.name, self.depends, self.commands, configs, files])
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -87,6 +97,7 @@ class Walker:
     Attributes:
         work: folder of all stages. root: of the repository, where commands run.
         threads: of each command. say: where progress is told. interval: seconds between progress lines.
+        keep: what a stage with other inputs left before is moved aside; False deletes it.
     """
 
     work: Path
@@ -94,37 +105,60 @@ class Walker:
     threads: int = 1
     say: Say = print
     interval: float = 15.0
+    keep: bool = False
     done: list[Done] = field(default_factory=list)
-    _key: str = ""
+    marks: dict[str, str] = field(default_factory=dict)
 
     def carry_out(self, stage: Stage) -> Done:
         """Do a stage, or find it done.
 
         Raises:
-            StageError: a command failed or left an output out.
+            StageError: a command failed or left an output out; or the folder holds files of somebody else.
         """
         folder = self.work / stage.name
-        self._key = stage.key(self._key, self.root)
-        state = read_state(folder)
         self.say(f"\n[{len(self.done) + 1}] {stage.title}")
-        same = state.get("key") == self._key
-        if same and state.get("done") and all(path.exists() for path in stage.outputs):
-            return self._finish(stage, float(state["seconds"]), reused=True)
+        names = list(self.marks)[-1:] if stage.after is None else stage.after
+        key = stage.key(" ".join(self.marks[name] for name in names), self.root)
+        state = self._state(folder)
+        same = state.get("key") == key
+        if same and state.get("done") and unchanged(stage.outputs, state.get("outputs", {})):
+            return self._finish(stage, state, reused=True)
         if state and not same:
+            self._clear(folder)
+        spent = float(state.get("seconds", 0)) if same else 0.0
+        seconds = spent + self._run(stage, folder, key, spent)
+        outputs = stamps(stage.outputs)
+        state = {"key": key, "done": True, "seconds": seconds, "outputs": outputs}
+        write_state(folder, state)
+        return self._finish(stage, state, reused=False)
+
+    def _state(self, folder: Path) -> dict[str, Any]:
+        state = read_state(folder)
+        if state is None:
+            raise StageError(f"{folder} holds files that no stage made; give another --work-dir")
+        return state
+
+    def _clear(self, folder: Path) -> None:
+        """Make room for a stage whose inputs changed."""
+        if not self.keep:
             self.say("    made with other inputs or options before: starting afresh")
             shutil.rmtree(folder)
-        spent = float(state.get("seconds", 0)) if same else 0.0
-        seconds = spent + self._run(stage, folder, spent)
-        write_state(folder, {"key": self._key, "done": True, "seconds": seconds})
-        return self._finish(stage, seconds, reused=False)
+            return
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.before{number}")).exists():
+            number += 1
+        self.say(f"    made with other inputs or options before: starting afresh; that is now {aside.name}/")
+        folder.rename(aside)
 
-    def _run(self, stage: Stage, folder: Path, spent: float) -> float:
+    def _run(self, stage: Stage, folder: Path, key: str, spent: float) -> float:
         begin, finished = time.monotonic(), False
-        write_state(folder, {"key": self._key, "done": False, "seconds": spent})
+        write_state(folder, {"key": key, "done": False, "seconds": spent})
         log = folder / "log.txt"
         try:
             if stage.prepare:
                 stage.prepare()
+            for path, text in stage.files.items():
+                write_text(path, text)
             for command in stage.commands:
                 self.say(f"    {shown(command)}")
                 code = run_logged(command, log, self.root, self.threads, self.say, self.interval)
@@ -139,10 +173,12 @@ class Walker:
         finally:
             seconds = time.monotonic() - begin
             if not finished:
-                write_state(folder, {"key": self._key, "done": False, "seconds": spent + seconds})
+                write_state(folder, {"key": key, "done": False, "seconds": spent + seconds})
         return seconds
 
-    def _finish(self, stage: Stage, seconds: float, reused: bool) -> Done:
+    def _finish(self, stage: Stage, state: dict[str, Any], reused: bool) -> Done:
+        seconds = float(state["seconds"])
+        self.marks[stage.name] = mark(state["key"], state["outputs"])
         try:
             number = stage.number()
         except (OSError, ValueError, KeyError) as error:  # the work is done; only its summary is lost
@@ -152,31 +188,6 @@ class Walker:
         self.say(f"    {took}: {result.number}")
         self.done.append(result)
         return result
-
-
-def read_state(folder: Path) -> dict:
-    """What `stage.json` says; empty if there is none. A folder that is not a stage's is refused.
-
-    Raises:
-        StageError: the folder holds files and no `stage.json`; it could be the user's.
-    """
-    path = folder / "stage.json"
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
-        if folder.is_dir() and any(folder.iterdir()) and not path.exists():
-            raise StageError(
-                f"{folder} holds files that the demo did not make; give another --work-dir"
-            ) from None
-        return {}
-
-
-def write_state(folder: Path, state: dict) -> None:
-    """Write `stage.json`, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"stage.json.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(state))
-    os.replace(temporary, folder / "stage.json")
 
 
 def run_logged(command: Sequence[str], log: Path, root: Path, threads: int, say: Say, interval: float) -> int:
@@ -213,6 +224,7 @@ def environment(root: Path, threads: int) -> dict[str, str]:
     path = os.environ.get("PYTHONPATH")
     number = str(threads)
     ours = {**MALLOC, **WAIT, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number, "PYTHONUNBUFFERED": "1"}
+    ours["PYTHON"] = sys.executable  # of tools/dist_train.sh
     return {
         **ours,
         **os.environ,
