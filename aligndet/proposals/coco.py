@@ -51,8 +51,7 @@ def _write_list(rows: Iterable[Any], stream: IO[str]) -> None:
     stream.write("]")
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_dumps = json.JSONEncoder(separators=(",", ":")).encode  # one encoder: json.dumps would make one for each box
 
 
 def _image(store: ProposalStore, image: int) -> dict[str, Any]:
@@ -69,26 +68,26 @@ def _image(store: ProposalStore, image: int) -> dict[str, Any]:
 def _annotations(store: ProposalStore) -> Iterator[dict[str, Any]]:
     number = 0
     for image in range(len(store)):
+        image_id, numbers = int(store.image_ids[image]), _numbers(store.boxes(image))
         scores, clusters = (store.column(name, image) for name in ("scores", "clusters"))
-        for place, box in enumerate(store.boxes(image).tolist()):
+        scored: Any = (
+            [math.nan] * len(numbers) if scores is None else scores.astype(np.float64).round(5).tolist()
+        )
+        categories: Any = [1] * len(numbers) if clusters is None else (clusters + 1).tolist()
+        for (*box, size), score, category in zip(numbers, scored, categories, strict=True):
             number += 1
-            score = math.nan if scores is None else float(scores[place])
-            category = 1 if clusters is None else int(clusters[place]) + 1
-            yield _annotation(number, int(store.image_ids[image]), box, score, category)
+            row = {"id": number, "image_id": image_id, "bbox": box, "area": size}
+            row |= {"iscrowd": 0, "category_id": category}
+            yield row if math.isnan(score) else {**row, "score": score}
 
 
-def _annotation(number: int, image_id: int, box: list[float], score: float, category: int) -> dict[str, Any]:
-    x1, y1, x2, y2 = (_short(value) for value in box)
-    w, h = _short(x2 - x1), _short(y2 - y1)
-    row = {"id": number, "image_id": image_id, "bbox": [x1, y1, w, h], "area": _short(w * h)}
-    row |= {"iscrowd": 0, "category_id": category}
-    return row if math.isnan(score) else {**row, "score": round(score, 5)}
-
-
-def _short(value: float) -> float | int:
-    """At most two decimals, and whole numbers without any: most boxes lie on pixel edges."""
-    rounded = round(float(value), 2)
-    return int(rounded) if rounded.is_integer() else rounded
+def _numbers(boxes: np.ndarray) -> list[list[float | int]]:
+    """x, y, w, h and area of xyxy boxes: at most two decimals, and none where a number is whole."""
+    corners = boxes.astype(np.float64).round(2)
+    sides = (corners[:, 2:] - corners[:, :2]).round(2)
+    area = sides.prod(axis=1, keepdims=True).round(2)
+    rows = np.concatenate([corners[:, :2], sides, area], axis=1).tolist()
+    return [[int(value) if value.is_integer() else value for value in row] for row in rows]
 
 
 def boxes_by_file(path: Path) -> dict[str, np.ndarray]:
