@@ -7,9 +7,9 @@ Three cues, all without labels and without learned weights:
 - contour: the mean strength of the edges along the outline of the box's region.
 - tightness: the share of the box that its region fills.
 
-Boxes come in two parts. The first HEAD are the best by support x tightness x contour^(1/4), for those who take
-50 or 100 of them. The rest follow by tightness^2 x contour x level^(1/2), so that a large budget also covers
-what only one hierarchy saw. Both parts are thinned by IoU, which makes room for different boxes.
+Boxes come in two parts. The first HEAD are the best by support x tightness x contour^(1/4), for those who
+take 50 or 100 of them. The rest follow by tightness^2 x contour x level^(1/2), so that a large budget also
+covers what only one hierarchy saw. Both parts are thinned by IoU, which makes room for different boxes.
 docs/proposals.md has the study behind this choice.
 """
 

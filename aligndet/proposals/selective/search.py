@@ -84,11 +84,11 @@ def selective_search(image: Array, options: SearchOptions) -> Found:
 
 
 def shrink(image: Array, side: int) -> Array:
-    """A copy whose longer side has at most `side` pixels, or the image itself."""
+    """A copy whose longer side has at most `side` pixels, or the image itself, rows in memory order."""
     height, width = image.shape[:2]
     factor = side / max(height, width)
     if factor >= 1:
-        return image
+        return np.ascontiguousarray(image)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
@@ -113,9 +113,9 @@ def hierarchies(image: Array, options: SearchOptions) -> Iterator[Hierarchy]:
 
 
 def convert(image: Array, name: str) -> Array:
-    """(H, W, 3) uint8 BGR -> (H, W, C) uint8 in the named colour space."""
+    """(H, W, 3) uint8 BGR, contiguous -> (H, W, C) uint8 in the named colour space."""
     if name == "bgr":
-        return np.ascontiguousarray(image)
+        return image
     if name == "rgi":  # chromaticity of red and green, and intensity
         total = image.sum(axis=2, dtype=np.int32)
         red, green = (image[..., c].astype(np.int32) * 255 // np.maximum(total, 1) for c in (2, 1))

@@ -1,0 +1,192 @@
+"""Proposal methods side by side: seconds, boxes, recall; all methods on each image in turn, in one process.
+
+    python benchmarks/proposals.py annotations/val.json --images-root images --count 100
+    python benchmarks/proposals.py annotations/val.json --images-root images --methods fast opencv-fast
+
+A method whose library is missing is left out, with a line that says so. OpenCV's selective search needs an
+interpreter of its own with opencv-contrib-python and numba (see aligndet/proposals/backends/opencv.py):
+
+    PYTHONPATH=. .venv-proposals/bin/python benchmarks/proposals.py ...
+
+Times are of one thread, from decoded image to boxes: ours with its ranking, the others without (OpenCV's
+boxes are ranked by support, as our `opencv` backend does, outside the clock; the official recipe has no
+rank). The first image is searched once before, so that neither compilation nor its cache counts. Left half:
+all boxes of the method. Right half: what training gets, the first 50 and 100 boxes after the paper's filter,
+which suppresses at IoU 0.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from aligndet.proposals.backends import make_backend
+from aligndet.proposals.backends.opencv import support
+from aligndet.proposals.boxes import iou_matrix
+from aligndet.proposals.filters import FilterOptions, filter_boxes
+
+Array = np.ndarray
+Search = Callable[[Array], tuple[Array, Array | None]]
+
+IOUS = np.linspace(0.5, 0.95, 10)
+BUDGETS = (50, 100)
+RULE = FilterOptions(max_per_image=0)
+OPENCV_MODES = {
+    "single": "switchToSingleStrategy",
+    "fast": "switchToSelectiveSearchFast",
+    "quality": "switchToSelectiveSearchQuality",
+}
+
+
+def ours(mode: str) -> Search:
+    backend = make_backend("fast", mode=mode)
+    return lambda image: backend(image)[:2]
+
+
+def official() -> Search:
+    """The official recipe; its own defaults are scale 300, sigma 0.9, min_size 100."""
+    backend = make_backend("selectivesearch")
+    return lambda image: backend(image)[:2]
+
+
+def opencv(mode: str) -> Search:
+    """OpenCV's engine without the ranking that our `opencv` backend adds, so that only OpenCV is timed."""
+    contrib = getattr(cv2, "ximgproc", None)
+    if contrib is None:
+        raise ImportError("this cv2 has no ximgproc (see aligndet/proposals/backends/opencv.py)")
+
+    def search(image: Array) -> tuple[Array, None]:
+        engine = contrib.segmentation.createSelectiveSearchSegmentation()
+        engine.setBaseImage(image)
+        getattr(engine, OPENCV_MODES[mode])()
+        rects = np.asarray(engine.process(), dtype=np.float32).reshape(-1, 4)
+        return np.concatenate([rects[:, :2], rects[:, :2] + rects[:, 2:]], axis=1), None
+
+    return search
+
+
+METHODS: dict[str, Callable[[], Search]] = {
+    "single": lambda: ours("single"),
+    "fast": lambda: ours("fast"),
+    "quality": lambda: ours("quality"),
+    "opencv-single": lambda: opencv("single"),
+    "opencv-fast": lambda: opencv("fast"),
+    "opencv-quality": lambda: opencv("quality"),
+    "selectivesearch": official,
+}
+
+
+@dataclass
+class Tally:
+    """What one method gave: seconds and boxes per image, and for each true box the IoU of the best box."""
+
+    seconds: list[float] = field(default_factory=list)
+    boxes: list[int] = field(default_factory=list)
+    filtered: list[int] = field(default_factory=list)
+    best: list[Array] = field(default_factory=list)  # (M_i,) per image
+    best_of: dict[int, list[Array]] = field(default_factory=lambda: {budget: [] for budget in BUDGETS})
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        cells = [f"{statistics.fmean(self.seconds):.3f}", f"{statistics.fmean(self.boxes):.0f}"]
+        cells += [*_recall(self.best), f"{statistics.fmean(self.filtered):.0f}"]
+        for budget in BUDGETS:
+            cells.append(" / ".join(_recall(self.best_of[budget])))
+        return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _recall(best: list[Array]) -> list[str]:
+    values = np.concatenate(best)
+    return [
+        f"{(values >= 0.5).mean():.3f}",
+        f"{np.mean([(values >= iou - 1e-9).mean() for iou in IOUS]):.3f}",
+    ]
+
+
+def read_truth(annotations: Path, count: int) -> list[tuple[str, Array]]:
+    """File name and boxes (M, 4) xyxy of the first `count` images; crowds are left out."""
+    data = json.loads(annotations.read_text(encoding="utf-8"))
+    boxes: dict[int, list[list[float]]] = {image["id"]: [] for image in data["images"]}
+    for row in data["annotations"]:
+        if not row.get("iscrowd"):
+            x, y, w, h = row["bbox"]
+            boxes[row["image_id"]].append([x, y, x + w, y + h])
+    images = data["images"][: count or None]
+    return [(image["file_name"], np.asarray(boxes[image["id"]]).reshape(-1, 4)) for image in images]
+
+
+def best_iou(truth: Array, boxes: Array) -> Array:
+    """(M,) IoU of the best of boxes (N, 4) with each of truth (M, 4)."""
+    return iou_matrix(truth, boxes).max(axis=1, initial=0)
+
+
+def measure(method: str, search: Search, name: str, image: Array, truth: Array, tally: Tally) -> None:
+    """Search one image and write down what came out."""
+    start = time.perf_counter()
+    boxes, scores = search(image)
+    tally.seconds.append(time.perf_counter() - start)
+    tally.boxes.append(len(np.unique(boxes, axis=0)))
+    tally.best.append(best_iou(truth, boxes))
+    if scores is None and method.startswith("opencv"):
+        scores = support(boxes)  # as our `opencv` backend ranks; the official recipe has no rank
+    height, width = image.shape[:2]
+    kept, _ = filter_boxes(boxes, scores, height, width, RULE, name)
+    tally.filtered.append(len(kept))
+    for budget in BUDGETS:
+        tally.best_of[budget].append(best_iou(truth, kept[:budget]))
+
+
+def available(names: list[str]) -> dict[str, Search]:
+    """The methods that this interpreter can run; a line for each that it cannot."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = METHODS[name]()
+        except ImportError as error:
+            print(f"left out: {name}: {str(error).splitlines()[0]}")
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("annotations", type=Path, help="labelled COCO json")
+    parser.add_argument("--images-root", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=100, help="the first images of the json; 0 takes all")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
+    args = parser.parse_args(argv)
+    cv2.setNumThreads(1)
+    warnings.simplefilter("ignore")
+    searches = available(args.methods)
+    tallies = {name: Tally() for name in searches}
+    images = read_truth(args.annotations, args.count)
+    for number, (name, truth) in enumerate(images):
+        image = cv2.imread(str(args.images_root / name))
+        if image is None:
+            parser.exit(2, f"benchmarks/proposals.py: {args.images_root / name}: expected an image\n")
+        for method, search in searches.items():
+            if number == 0:
+                search(image)
+            measure(method, search, name, image, truth, tallies[method])
+    print(f"{len(images)} images, {sum(len(truth) for _, truth in images)} true boxes, {platform.machine()}")
+    print(
+        "| method | s/image | boxes | recall@0.5 | AR | filtered boxes | first 50: recall / AR | first 100 |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, tally in tallies.items():
+        print(tally.row(name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
