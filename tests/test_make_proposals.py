@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.proposals.store import ProposalStore
+
 HERE = Path(__file__)
 
 
@@ -79,6 +81,29 @@ def test_recall_is_printed(
     assert "0.500 (1 images)" in printed
 
 
+def test_a_store_is_written_by_shards_and_then_put_together(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, backend = tmp_path / "out", ["--backend", f"{HERE.stem}:fake_backend", "--workers", 0, "--no-filter"]
+    for shard in ("0/2", "1/2"):
+        assert tool(images, out, *backend, "--shard", shard) == 0
+    assert "shard 1/2: done (0 images searched now)" in capsys.readouterr().out
+    assert tool(images, out, *backend) == 0
+    store = ProposalStore.open(out)
+    assert store.boxes(0)[:, 0].tolist() == [0, 5, 10, 15, 20, 25]  # none suppressed, in the backend's order
+    assert store.info["filter"] is None
+    assert f"{out}: 6 proposals in 1 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["2/2", "x/2", "1", "-1/2", "1/0"])
+def test_a_wrong_shard_is_refused(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    with pytest.raises(SystemExit):
+        tool(images, tmp_path / "out", f"--shard={text}")
+    assert "expected I/N with 0 <= I < N" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -86,6 +111,8 @@ def test_recall_is_printed(
         (["--backend-options", "speed=3"], "backend option 'speed=3'"),
         (["--iou", 3], "iou=3"),
         (["--image-root", "nowhere"], "nowhere"),
+        (["--backend", "file"], "path=FILE"),
+        (["--engine", "dask"], "--scheduler tcp://HOST:PORT"),
     ],
 )
 def test_mistakes_end_in_one_line(

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -134,37 +135,46 @@ def _search_missing(
     job: Job, mine: Sequence[int], kind: str, workers: int, scheduler: str, progress: bool
 ) -> int:
     """Search the chunks that have no part file yet and write their parts, each as soon as it is done."""
+    missing = _Missing(job, mine)
+    chunks = iter(missing)
+    first = next(chunks, None)
+    if first is None:
+        return 0  # no process is started when everything is done
     total = sum(len(job.numbers(index)) for index in mine)
     searched = failed = 0
-    parts: dict[int, Path] = {}  # of the chunks in hand
-    with tqdm(total=total, unit="img", disable=not progress, smoothing=0.05) as bar:
-
-        def missing() -> Iterator[tuple[int, list[str]]]:
-            for index in mine:
-                part, images = job.part(index), job.images(index)
-                if part.exists():
-                    bar.update(len(images))
-                else:
-                    parts[index] = part
-                    yield index, [entry.file_name for entry in images]
-
-        todo = missing()
-        head = list(islice(todo, 1))
-        if not head:
-            return 0
-        # no more processes than there is work for, and none at all when everything is done
-        engine = make_engine(kind, min(workers, len(mine)), scheduler)
-        try:
-            chunks = (item for source in (head, todo) for item in source)
-            for index, rows in run_chunks(chunks, job.search(), engine):
-                write_part(parts.pop(index), rows)
-                searched += len(rows)
-                failed += sum(bool(row.skipped) for row in rows)
-                bar.set_postfix(skipped=failed, refresh=False)
-                bar.update(len(rows))
-        finally:
-            engine.close()
+    with (
+        closing(make_engine(kind, min(workers, len(mine)), scheduler)) as engine,
+        tqdm(total=total, initial=missing.found, unit="img", disable=not progress, smoothing=0.05) as bar,
+    ):
+        for index, rows in run_chunks(chain([first], chunks), job.search(), engine):
+            write_part(missing.parts.pop(index), rows)
+            searched += len(rows)
+            failed += sum(bool(row.skipped) for row in rows)
+            bar.set_postfix(skipped=failed, refresh=False)
+            bar.update(missing.found + searched - bar.n)
     return searched
+
+
+class _Missing:
+    """The chunks without a part file, found one by one as they are asked for.
+
+    Attributes:
+        found: images of the chunks seen so far that have their part.
+        parts: where the parts of the chunks in hand will lie.
+    """
+
+    def __init__(self, job: Job, mine: Sequence[int]) -> None:
+        self.job, self.mine = job, mine
+        self.found, self.parts = 0, dict[int, Path]()
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        for index in self.mine:
+            part, images = self.job.part(index), self.job.images(index)
+            if part.exists():
+                self.found += len(images)
+            else:
+                self.parts[index] = part
+                yield index, [entry.file_name for entry in images]
 
 
 def _report(store: ProposalStore, searched: int, out: Path) -> ProposalReport:
