@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import traceback
 import warnings
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
@@ -21,7 +19,7 @@ from aligndet.box_domain.adapters.base import head_config
 from aligndet.box_domain.adapters.refusals import refuse
 from aligndet.transfer.export import fit
 from aligndet.transfer.source import Checkpoint, network_state
-from aligndet.transfer.stock import build_stock, classifier_layers, quiet
+from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet, student
 
 from .batch import two_views
 from .conditions import CheckError, check_gradients, check_losses, check_still, require, some
@@ -134,7 +132,7 @@ def export(pretrainer: BoxDomainPretrainer, model: ConfigDict, row: Row) -> None
     source = student(model)
     stock, classifiers = build_stock(source), classifier_layers(source)
     state = network_state(Checkpoint(Path(row.config), pretrainer.state_dict(), {}), "online")
-    fitted, report = fit(state, stock, classifiers, row.config, "online")
+    fitted, report = fit(state, stock, classifiers, row.config, "online", box_part_keys(source))
     loaded = stock.load_state_dict(fitted, strict=False)
     row.kept, row.initial = len(report.kept) + len(report.tiled), len(report.initial)
     row.missing = len(loaded.missing_keys)
@@ -146,16 +144,6 @@ def export(pretrainer: BoxDomainPretrainer, model: ConfigDict, row: Row) -> None
     now = stock.state_dict()
     changed = [key for key in report.kept if not torch.equal(now[key], state[key])]
     require(not changed, f"{len(changed)} tensors changed on the way: {some(changed)}")
-
-
-def student(model: ConfigDict) -> ConfigDict:
-    """The detector that a distillation config trains, without its teacher; other models as they are."""
-    cls = MODELS.get(model.type)
-    knows = next((c for c in cls.__mro__ if not _teacher_options(c)), cls) if isinstance(cls, type) else cls
-    if knows is cls:
-        return model
-    plain = {key: value for key, value in model.items() if "teacher" not in key}
-    return ConfigDict({**plain, "type": knows.__name__})
 
 
 def without_batch_augments(model: ConfigDict) -> ConfigDict:
@@ -171,7 +159,3 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     kind = "" if isinstance(error, (CheckError, ValueError)) else f"{type(error).__name__}: "
     return (kind + text)[:400]
-
-
-def _teacher_options(cls: type) -> list[str]:
-    return [name for name in inspect.signature(cls.__init__).parameters if "teacher" in name]  # type: ignore[misc]
