@@ -90,7 +90,7 @@ def test_suppression_equals_the_sequential_one(augment: BoxAugmentation, boxes: 
     """Against torchvision's NMS, image by image, with the same scores."""
     anchors, suppress = augment.tables(SIZE, boxes.device)
     index, valid = augment.candidates(boxes[:60], anchors)
-    keep = survivors(suppress[index[:, :, None], index[:, None, :]], valid)
+    keep = survivors(index, valid, suppress)
     scores = torch.linspace(1, 0, index.shape[1])
     thinned = 0
     for row, is_candidate, kept in zip(index, valid, keep, strict=True):
@@ -106,9 +106,11 @@ def test_a_chain_of_suppressions_is_resolved_in_order() -> None:
     suppress = torch.eye(5, dtype=torch.bool)
     for first in range(4):
         suppress[first, first + 1] = suppress[first + 1, first] = True
-    assert survivors(suppress[None], torch.ones(1, 5, dtype=torch.bool)).nonzero()[:, 1].tolist() == [0, 2, 4]
-    absent = torch.tensor([[False, True, True, True, True]])
-    assert survivors(suppress[None], absent).nonzero()[:, 1].tolist() == [1, 3]
+    index = torch.tensor([[0, 1, 2, 3, 4], [1, 2, 3, 4, 0], [3, 0, 0, 0, 0]])
+    valid = torch.tensor([[True] * 5, [True] * 4 + [False], [True] + [False] * 4])
+    keep = survivors(index, valid, suppress)
+    assert [row[kept].tolist() for row, kept in zip(index, keep, strict=True)] == [[0, 2, 4], [1, 3], [3]]
+    assert not survivors(index, torch.zeros_like(valid), suppress).any()
 
 
 def test_one_of_the_survivors_is_drawn_uniformly() -> None:

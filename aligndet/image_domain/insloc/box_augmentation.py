@@ -52,7 +52,7 @@ class BoxAugmentation:
         """
         anchors, suppress = self.tables(image_size, boxes.device)
         index, valid = self.candidates(boxes, anchors)
-        keep = survivors(suppress[index[:, :, None], index[:, None, :]], valid)
+        keep = survivors(index, valid, suppress)
         draw = torch.rand(keep.shape, device=keep.device).masked_fill(~keep, -1).argmax(dim=1)
         drawn = anchors[index.gather(1, draw[:, None])[:, 0]].to(boxes.dtype)
         return torch.where(keep.any(dim=1, keepdim=True), drawn, boxes)
@@ -72,32 +72,34 @@ class BoxAugmentation:
         Returns:
             (B, M) indices, M the most of any image, and (B, M) whether an index is a candidate or filling.
         """
-        overlaps = bbox_overlaps(boxes.float(), anchors) > self.iou_thr
-        most = max(1, int(overlaps.sum(dim=1).max()))
-        order = torch.rand(overlaps.shape, device=boxes.device).masked_fill(~overlaps, -1)
-        scores, index = order.topk(most, dim=1)
-        return index, scores >= 0
+        image, anchor = (bbox_overlaps(boxes.float(), anchors) > self.iou_thr).nonzero(as_tuple=True)
+        counts = image.bincount(minlength=len(boxes))
+        order = (image + torch.rand(len(image), dtype=torch.float64, device=image.device)).argsort()
+        place = torch.arange(len(image), device=image.device) - (counts.cumsum(0) - counts)[image]
+        index = image.new_zeros(len(boxes), max(1, int(counts.max())))
+        index[image, place] = anchor[order]
+        return index, torch.arange(index.shape[1], device=image.device) < counts[:, None]
 
 
-def survivors(suppress: Tensor, valid: Tensor) -> Tensor:
-    """Greedy non-maximum suppression of every image at once.
+def survivors(index: Tensor, valid: Tensor, suppress: Tensor) -> Tensor:
+    """Greedy non-maximum suppression of all images side by side.
 
-    A box survives if no survivor before it suppresses it. Repeating this for all boxes in parallel reaches
-    the sequential result: after round r the first r boxes, and in practice all after a few rounds, are
-    final (Cluster-NMS, arXiv 2005.03572).
+    Each round takes the first candidate left in every image and removes what it suppresses: as many rounds as
+    the image with most survivors has survivors (about twenty), whatever the number of images.
 
     Args:
-        suppress: (B, M, M) bool, whether two boxes are too near; boxes are in order, best first.
+        index: (B, M) anchors in order of preference.
         valid: (B, M) bool, False for filling.
+        suppress: (A, A) bool, whether two anchors are too near; every anchor suppresses itself.
 
     Returns:
         (B, M) bool.
     """
-    earlier = suppress.tril(-1).float()
-    keep = valid
-    while True:
-        hit = torch.bmm(earlier, keep.float()[:, :, None])[:, :, 0] > 0
-        following = valid & ~hit
-        if torch.equal(following, keep):
-            return keep
-        keep = following
+    left, keep = valid.clone(), torch.zeros_like(valid)
+    while left.any():
+        first = left.float().argmax(
+            dim=1, keepdim=True
+        )  # 0 where none is left: valid or not, it stays as it is
+        keep.scatter_(1, first, keep.gather(1, first) | left.gather(1, first))
+        left &= ~suppress[index.gather(1, first), index]
+    return keep

@@ -1,0 +1,55 @@
+"""InsLoc's composites: both views of an image, their true boxes, and boxes the query may look at instead."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .drawing import Colour, caption, draw_boxes, montage
+
+BRANCHES = ("query", "key")
+TRUE: Colour = (60, 220, 60)  # BGR
+AUGMENTED: Colour = (40, 170, 255)
+
+
+def draw_composites(item: Mapping[str, Any], augmented: np.ndarray | None = None) -> np.ndarray:
+    """Picture of one item of an InsLoc data set, query on the left and key on the right.
+
+    The true boxes are thick and green. Augmented boxes, thin and orange, are the query's alone: the key
+    always looks at the true one. They may reach over the image, where they are clipped.
+
+    Args:
+        item: ``inputs`` and ``data_samples``, each with the branches ``query`` and ``key``: a (3, H, W) uint8
+            BGR tensor, and a DetDataSample with one box.
+        augmented: (n, 4) xyxy boxes drawn for the query, or None.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+    """
+    others = np.zeros((0, 4)) if augmented is None else np.asarray(augmented, dtype=np.float64).reshape(-1, 4)
+    views = []
+    for branch in BRANCHES:
+        image = item["inputs"][branch].permute(1, 2, 0).cpu().numpy().astype(np.uint8)
+        true = true_box(item, branch)
+        extra = others if branch == "query" else others[:0]
+        drawn = draw_boxes(image, extra, [AUGMENTED] * len(extra), thickness=1)
+        drawn = draw_boxes(drawn, true, [TRUE], thickness=2)
+        left, top, right, bottom = true[0].astype(int)
+        text = f"{branch}: {right - left} x {bottom - top}"
+        views.append(caption(drawn, text + (f", {len(extra)} augmented" if len(extra) else "")))
+    return montage(views, columns=2)
+
+
+def true_box(item: Mapping[str, Any], branch: str) -> np.ndarray:
+    """(1, 4) xyxy float64: the pasted rectangle.
+
+    Raises:
+        ValueError: the item has no such branch; its pipeline is not InsLoc's.
+    """
+    if branch not in item["data_samples"]:
+        raise ValueError(
+            f"the data have no branch {branch!r}: give an InsLoc config, whose pipeline makes query and key"
+        )
+    corners = item["data_samples"][branch].gt_instances.bboxes
+    corners = getattr(corners, "tensor", corners)
+    return corners.cpu().numpy().reshape(-1, 4).astype(np.float64)
