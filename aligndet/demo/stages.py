@@ -41,7 +41,8 @@ def images(plan: Plan) -> Stage:
 def proposals(plan: Plan) -> Stage:
     """Selective search; where there are labelled test images, its recall too."""
     out, folder = plan.path("1_proposals", "proposals.json"), plan.path("1_proposals")
-    search = ("--backend", "selectivesearch", "--min-side", 16, "--max-side", 320, "--workers", plan.cores)
+    few = ("--min-side", 16, "--max-per-image", 30)  # the pictures are small and hold 3 to 9 objects
+    search = ("--backend", "fast", *few, "--workers", plan.cores)
     commands = [plan.tool("make_proposals", plan.unlabelled, out, *search)]
     if plan.images is None:
         test = plan.path("0_images", "annotations", "test.json")
@@ -54,7 +55,7 @@ def proposals(plan: Plan) -> Stage:
         "proposals: selective search on the unlabelled images",
         tuple(commands),
         (out, picture),
-        mend="pip install selectivesearch where it is missing (make setup does); else see the log",
+        mend="pip install numba where it is missing (make setup does); else see the log",
         number=lambda: numbers.proposals(out, folder / "log.txt"),
     )
 
