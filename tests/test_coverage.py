@@ -247,7 +247,8 @@ def test_rows_outlive_a_run_until_the_source_changes(tmp_path: Path) -> None:
     assert first.rows()["a"] == Row("a.py", status=OK, slots=7)
     changed = journal.Journal(path, "state 2")
     assert changed.rows() == {}
-    assert set(changed.rows(stale=True)) == {"a", "b"}
+    changed.add("b", Row("b.py", status=OK))
+    assert {key: row.stale for key, row in changed.rows(stale=True).items()} == {"a": True, "b": False}
 
 
 def test_the_state_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +295,8 @@ def test_the_document() -> None:
     assert "Of 2 distinct box detectors 1 are ok." in lines
     assert "Versions: mmdet 9.9." in lines
     assert any(line.startswith("5 models are not in the table") for line in lines)
+    assert not any("--stale" in line for line in lines)
+    assert any(line.startswith("1 rows") for line in document([Row("a.py", stale=True)], {}))
     table = [line for line in lines if line.startswith(("| a/a.py", "| z/z.py"))]
     assert table[0].endswith("| **failed**: a \\| b |")
     assert table[1].startswith("| z/z.py (+1) | FCOS: FCOSHead | PointAdapter | 128 | 90 | 0 | 1.25 |")

@@ -12,6 +12,7 @@ ended goes on. Ends with 1 if a box detector failed. --config does not write a d
 import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
 
 import argparse
+import functools
 import shlex
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     models = chosen(args)
     rows: list[Row] = []
     try:
-        for row in run.run(models, options):
+        for row in run.run(models, options, functools.partial(print, flush=True)):
             rows.append(row)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)

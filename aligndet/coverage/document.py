@@ -81,6 +81,9 @@ def totals(rows: list[Row], left: int = 0) -> list[str]:
     lines.append(f"| all | {len(rows)} | {sum(configs.values())} | |")
     tried = sum(models[status] for status in models if status not in (REFUSED, NOT_MMDET, NO_DETECTOR))
     lines += ["", f"Of {tried} distinct box detectors {models[OK]} are ok."]
+    stale = sum(row.stale for row in rows)
+    if stale:
+        lines += ["", f"{stale} rows were made before the source was last changed (--stale)."]
     if left:
         lines += ["", f"{left} models are not in the table: the run was ended before."]
     return lines

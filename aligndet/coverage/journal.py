@@ -50,6 +50,9 @@ class Journal:
     def __init__(self, path: Path, state: str) -> None:
         self.path, self.state = path, state
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a") as file:
+                file.write("\n")  # so that the next row does not continue one that was cut off
 
     def add(self, key: str, row: Row) -> None:
         """Keep a row under its model's key."""
@@ -66,7 +69,7 @@ class Journal:
             except json.JSONDecodeError:
                 continue
             if stale or entry["state"] == self.state:
-                found[entry["key"]] = Row.from_dict(entry["row"])
+                found[entry["key"]] = Row.from_dict({**entry["row"], "stale": entry["state"] != self.state})
         return found
 
 

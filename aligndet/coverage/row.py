@@ -35,6 +35,7 @@ class Row:
         kept: tensors of the stock detector that come from pre-training (repeated class-agnostic regressors
             too). initial: those of parts left out, at initial values. missing: those of classifiers.
         seconds: of the whole check.
+        stale: it was made before the source was last changed.
     """
 
     config: str
@@ -55,6 +56,7 @@ class Row:
     missing: int = 0
     seconds: float = 0.0
     same: list[str] = field(default_factory=list)
+    stale: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
