@@ -9,6 +9,7 @@ from mmengine.structures import InstanceData
 
 import aligndet  # noqa: F401
 from aligndet.configs import read_config
+from aligndet.transfer.stock import without_downloads
 
 STOCK = {
     "retinanet": "mmdet::retinanet/retinanet_r50_fpn_1x_coco.py",
@@ -16,23 +17,62 @@ STOCK = {
     "faster_rcnn": "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
     "mask_rcnn": "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
     "detr": "mmdet::detr/detr_r50_8xb2-150e_coco.py",
+    # one for each further way of matching, see tests/test_adapters_families.py
+    "gfl": "mmdet::gfl/gfl_r50_fpn_1x_coco.py",
+    "vfnet": "mmdet::vfnet/vfnet_r50_fpn_1x_coco.py",
+    "ddod": "mmdet::ddod/ddod_r50_fpn_1x_coco.py",
+    "fsaf": "mmdet::fsaf/fsaf_r50_fpn_1x_coco.py",
+    "paa": "mmdet::paa/paa_r50_fpn_1x_coco.py",
+    "yolof": "mmdet::yolof/yolof_r50-c5_8xb8-1x_coco.py",
+    "yolox": "mmdet::yolox/yolox_tiny_8xb8-300e_coco.py",
+    "yolov3": "mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py",
+    "rtmdet": "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
+    "ssdlite": "mmdet::ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py",
+    "free_anchor": "mmdet::free_anchor/freeanchor_r50_fpn_1x_coco.py",
+    "autoassign": "mmdet::autoassign/autoassign_r50-caffe_fpn_1x_coco.py",
+    "centernet": "mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py",
+    "centernet_update": "mmdet::centernet/centernet-update_r50-caffe_fpn_ms-1x_coco.py",
+    "rpn": "mmdet::rpn/rpn_r50_fpn_1x_coco.py",
+    "cascade_rcnn": "mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py",
+    "crowddet": "mmdet::crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman.py",
+    "fast_rcnn": "mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py",
+    "dino": "mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py",
+    "deformable_detr": "mmdet::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py",
+    "sparse_rcnn": "mmdet::sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py",
+    "tridentnet": "mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py",
 }
+PAPER = ("retinanet", "fcos", "faster_rcnn", "mask_rcnn", "detr")
+WIDTHS = (64, 128, 256, 512)  # of ResNet-18's stages
 
 
 def detector(name: str) -> ConfigDict:
-    """A stock detector of :data:`STOCK` on ResNet-18, its box head narrow, no weights to download."""
-    model = read_config(STOCK[name]).model
-    model.backbone.update(depth=18, init_cfg=None)
-    if model.neck.type == "FPN":
-        model.neck.in_channels = [64, 128, 256, 512]
-    else:
-        model.neck.in_channels = [512]
+    """A stock detector of :data:`STOCK`, its backbone a ResNet-18 where it was a ResNet-50, heads narrow."""
+    model = without_downloads(read_config(STOCK[name]).model)
+    if model.backbone.type == "ResNet":
+        _shallow(model)
     if "roi_head" in model:
-        model.roi_head.bbox_head.fc_out_channels = 64
+        for head in _listed(model.roi_head.bbox_head):
+            head.update({key: 64 for key in ("fc_out_channels", "feedforward_channels") if key in head})
+    if (model.get("train_cfg") or {}).get("rpn_proposal"):
         model.train_cfg.rpn_proposal.update(nms_pre=200, max_per_img=100)
-    if name == "detr":
-        model.encoder.num_layers = model.decoder.num_layers = 2
+    for part in ("encoder", "decoder"):
+        if part in model:
+            model[part].num_layers = 2
     return model
+
+
+def _shallow(model: ConfigDict) -> None:
+    indices = model.backbone.get("out_indices", (0, 1, 2, 3))
+    model.backbone.update(depth=18)
+    widths = [WIDTHS[i] for i in indices]
+    if "neck" in model:
+        for key in {"in_channels", "in_channel"} & set(model.neck):
+            many = isinstance(model.neck[key], (list, tuple))
+            model.neck[key] = widths if many else widths[-1]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def boxes_of(count: int, size: int, generator: torch.Generator) -> torch.Tensor:

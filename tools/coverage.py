@@ -9,6 +9,9 @@ detector. Rows are kept in the work dir and reused until a version or the source
 ended goes on. Ends with 1 if a box detector failed. --config does not write a document unless --out is given.
 """
 
+if __name__ == "coverage":  # numba asks for the package of this name, and tools/ is first on the path
+    raise ImportError("this is a tool of AlignDet and not the package coverage")
+
 import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
 
 import argparse

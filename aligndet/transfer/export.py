@@ -7,6 +7,7 @@ initial values, so that loading into the unmodified detector misses the classifi
 
 import io
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from aligndet.transfer.source import (
     network_state,
     read_checkpoint,
 )
-from aligndet.transfer.stock import build_stock, classifier_layers
+from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers
 
 BOX_SIZE = 4  # a box regressor has this many rows per class
 
@@ -48,7 +49,8 @@ def export_detector(
     state = network_state(source, network)
     config = detector if detector is not None else _own_detector(source)
     stock = build_stock(config)
-    state, report = fit(state, stock, classifier_layers(config), str(checkpoint), network)
+    classifiers, trained = classifier_layers(config), box_part_keys(config)
+    state, report = fit(state, stock, classifiers, str(checkpoint), network, trained)
     _refuse_other_detector(report, type(stock).__name__)
     known = normalisation_in(source.meta)
     meta = {"normalisation": known.as_dict() if known else None}
@@ -68,7 +70,12 @@ def _own_detector(source: Checkpoint) -> Any:
 
 
 def fit(
-    source: State, stock: nn.Module, classifiers: list[str], name: str, network: str
+    source: State,
+    stock: nn.Module,
+    classifiers: list[str],
+    name: str,
+    network: str,
+    trained: Container[str] | None = None,
 ) -> tuple[State, TransferReport]:
     """Give each tensor of the stock detector its value from ``source``, where it has one.
 
@@ -79,6 +86,8 @@ def fit(
         name: of the checkpoint, for the report.
         network: ``online`` and ``momentum`` networks never give classifiers; a plain ``detector`` gives
             every tensor of the right shape.
+        trained: keys that pre-training has (:func:`.stock.box_part_keys`); a stock tensor that is none of
+            them (a mask head's) keeps its initial value and is no classifier that is missing. None: all.
 
     Returns:
         The state dict for the stock detector, classifiers excepted, and what became of each tensor.
@@ -96,10 +105,9 @@ def fit(
         elif value is not None and value.shape == initial.shape and not (per_class and network != "detector"):
             state[key] = value.clone()
             report.kept.append(key)
-        elif in_left_out_part(key, source, stock):
-            if network != "detector":
-                state[key] = initial.clone()
-            (report.initial if network != "detector" else report.missing).append(key)
+        elif network != "detector" and trained is not None and key not in trained:
+            state[key] = initial.clone()
+            report.initial.append(key)
         else:
             (report.classifier if per_class else report.missing).append(key)
     report.dropped = [key for key in source if key not in report.kept and key not in report.tiled]
@@ -137,19 +145,6 @@ def owner(key: str, stock: nn.Module) -> nn.Module | None:
             return module  # type: ignore[no-any-return]
         path.pop()
     return None
-
-
-def in_left_out_part(key: str, source: State, stock: nn.Module) -> bool:
-    """True when a whole sub-network around the tensor is absent from the checkpoint.
-
-    A sub-network is an mmengine module (a mask head, say); a single absent layer is not one.
-    """
-    path = key.split(".")[:-1]
-    for depth in range(1, len(path) + 1):
-        name = ".".join(path[:depth])
-        if not any(other.startswith(f"{name}.") for other in source):
-            return depth > 1 and isinstance(stock.get_submodule(name), BaseModule)
-    return False
 
 
 def part_of(key: str, stock: nn.Module) -> str:
@@ -190,7 +185,8 @@ def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
     network = "online" if source.is_pretraining else "detector"
     state = network_state(source, network) if source.is_pretraining else source.state
     stock = build_stock(config)
-    fitted, report = fit(state, stock, classifier_layers(config), str(source.path), network)
+    classifiers, trained = classifier_layers(config), box_part_keys(config)
+    fitted, report = fit(state, stock, classifiers, str(source.path), network, trained)
     if source.is_pretraining:
         _refuse_other_detector(report, type(stock).__name__)
     if all(report.parts[key] == "backbone" for key in report.kept + report.tiled):

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import logging
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
 from torch import nn
 
-from aligndet.box_domain.adapters import classifier_names
+from aligndet.box_domain.adapters import boxes_only, classifier_names
 
 
 def without_downloads(config: Any) -> Any:
@@ -35,6 +36,8 @@ def without_downloads(config: Any) -> Any:
 def build_stock(config: Any, seed: int = 0) -> nn.Module:
     """Build the detector of a stock model config with initial values fixed by ``seed``, without downloads.
 
+    Of a distillation config, the student.
+
     Args:
         config: an mmdet model config.
         seed: of the initial values; torch's own random state is left as it was.
@@ -46,7 +49,7 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
         register_all_modules(init_default_scope=True)
         torch.manual_seed(seed)
         try:
-            detector: nn.Module = MODELS.build(without_downloads(config))
+            detector: nn.Module = MODELS.build(without_downloads(student(config)))
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
             raise ValueError(f"mmdet cannot build the detector {config.get('type')!r}: {error}") from error
         detector.init_weights()  # type: ignore[operator]
@@ -57,7 +60,28 @@ def classifier_layers(config: Any) -> list[str]:
     """Dotted names of the layers of a stock detector whose shape follows ``num_classes``."""
     with quiet():
         register_all_modules(init_default_scope=True)
-        return classifier_names(ConfigDict(without_downloads(config)))
+        return classifier_names(ConfigDict(without_downloads(student(config))))
+
+
+def box_part_keys(config: Any) -> set[str]:
+    """Keys of the tensors that box-domain pre-training has of a stock detector; the others are left out."""
+    with quiet(), torch.random.fork_rng(devices=[]):
+        register_all_modules(init_default_scope=True)
+        return set(MODELS.build(boxes_only(ConfigDict(without_downloads(config)))).state_dict())
+
+
+def student(config: Any) -> Any:
+    """The detector that a distillation config trains, without its teacher; other models as they are."""
+    kind = config.get("type")
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    plain = next((c for c in getattr(cls, "__mro__", ()) if not _teacher_options(c)), cls)
+    if plain is cls:
+        return config
+    return ConfigDict({**{k: v for k, v in config.items() if "teacher" not in k}, "type": plain.__name__})
+
+
+def _teacher_options(cls: Any) -> list[str]:
+    return [name for name in inspect.signature(cls.__init__).parameters if "teacher" in name]
 
 
 @contextmanager

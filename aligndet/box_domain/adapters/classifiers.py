@@ -38,18 +38,19 @@ def find_classifiers(detector: ConfigDict) -> list[Classifier]:
         detector: an mmdet model config.
     """
     few, more = _probe(detector, 0), _probe(detector, 1)
-    found = []
+    found: dict[int, Classifier] = {}
     for name in _changed(few, more):
         layer, wider = few.get_submodule(name), more.get_submodule(name)
-        if isinstance(layer, (nn.Linear, nn.Conv2d)):
-            found.append(Classifier(name, outputs(wider) - outputs(layer)))
-    return found
+        if isinstance(layer, (nn.Linear, nn.Conv2d)):  # a layer that several stages share counts once
+            found.setdefault(id(layer), Classifier(name, outputs(wider) - outputs(layer)))
+    return list(found.values())
 
 
 def classifier_names(detector: ConfigDict) -> list[str]:
     """Dotted names of all modules that own a parameter whose shape follows ``num_classes``.
 
-    Class embeddings (DINO's denoising queries) and class priors (AutoAssign) are among them.
+    Class embeddings (DINO's denoising queries) and class priors (AutoAssign) are among them. A module that
+    stages share appears under each of its names.
     """
     return _changed(_probe(detector, 0), _probe(detector, 1))
 
@@ -71,8 +72,9 @@ def set_classes(detector: ConfigDict, num_classes: int) -> None:
 
 
 def _changed(few: nn.Module, more: nn.Module) -> list[str]:
-    wider = dict(more.named_parameters())
-    changed = [name for name, value in few.named_parameters() if wider[name].shape != value.shape]
+    wider = dict(more.named_parameters(remove_duplicate=False))
+    narrow = few.named_parameters(remove_duplicate=False)
+    changed = [name for name, value in narrow if wider[name].shape != value.shape]
     return list(dict.fromkeys(name.rpartition(".")[0] for name in changed))
 
 

@@ -10,15 +10,19 @@ from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
 from .base import serves
-from .matches import LEFT_OUT, CallRecorder
+from .matches import LEFT_OUT, CallRecorder, best_or
 from .score import ScoreAdapter
 
 
 class DecodedAdapter(ScoreAdapter):
-    """A place belongs to the proposal that its box overlaps most (paper, Eq. 1 and 2)."""
+    """A place belongs to the proposal that its box overlaps most (paper, Eq. 1 and 2).
 
-    #: IoU from which a place is a proposal's, and below which it is background.
+    Early boxes are poor, so the best place of a proposal counts too, from a small overlap on.
+    """
+
+    #: IoU from which a place is a proposal's, from which its best place is, below which one is background.
     POSITIVE: ClassVar[float] = 0.5
+    BEST: ClassVar[float] = 0.1
     BACKGROUND: ClassVar[float] = 0.4
     #: The head's method that is recorded: what goes in and what comes out.
     RECORDED: ClassVar[str]
@@ -39,8 +43,10 @@ class DecodedAdapter(ScoreAdapter):
         if len(instances):
             boxes = self.boxes(*self.calls[0], image).detach()
             overlap, nearest = bbox_overlaps(boxes, instances.bboxes).max(1)
-            ids = torch.where(overlap >= self.POSITIVE, instances.instance_ids[nearest], ids)
-            ids[(overlap < self.POSITIVE) & (overlap >= self.BACKGROUND)] = LEFT_OUT
+            candidates = torch.where(overlap >= self.BEST, instances.instance_ids[nearest], ids)
+            enough = best_or(self.POSITIVE, candidates, overlap)
+            ids = torch.where(enough, candidates, ids)
+            ids[~enough & (overlap >= self.BACKGROUND)] = LEFT_OUT
         counted = ids != LEFT_OUT
         return places[counted], ids[counted]
 

@@ -76,6 +76,22 @@ def instance_ids(gt_inds: Tensor, known: Tensor) -> Tensor:
     return ids
 
 
+def best_or(threshold: float, ids: Tensor, overlaps: Tensor) -> Tensor:
+    """Which predictions overlap their proposal enough, or as much as any other of its predictions.
+
+    Args:
+        threshold: IoU that is enough.
+        ids: ``(n,)``.
+        overlaps: ``(n,)`` IoU of each with its proposal.
+
+    Returns:
+        ``(n,)`` bool; negative ids are False.
+    """
+    known, which = ids.clamp(min=NO_INSTANCE).unique(return_inverse=True)
+    best = overlaps.new_zeros(len(known)).scatter_reduce(0, which, overlaps, "amax")
+    return (ids >= 0) & (overlaps >= best.clamp(max=threshold)[which])
+
+
 def check_clusters(samples: list[Any], num_clusters: int) -> None:
     """Raise where a proposal's cluster is not among those the detector was built for.
 

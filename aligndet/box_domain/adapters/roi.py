@@ -125,8 +125,9 @@ class CrowdAdapter(RoIAdapter):
 
     def ids_of(self, result: Any, turn: int, known: Tensor) -> Tensor:
         """See :class:`RoIAdapter`; an RoI that holds one instance only has background as its second."""
-        gt = result.pos_assigned_gt_inds[:, turn]
-        return torch.where(gt < 0, NO_INSTANCE, known[gt.clamp(min=0)])
+        is_object = result.pos_gt_labels[:, turn] == 1  # its assigner's labels: 1 object, 0 background
+        gt = torch.where(is_object, result.pos_assigned_gt_inds[:, turn], 0)
+        return torch.where(is_object, known[gt], NO_INSTANCE)
 
 
 def jitter(boxes: Tensor, copies: int, part: float, shape: tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from .base import Adapter, Detector, head_config, serves
 from .classifiers import Classifier
 from .features import Features, Places
-from .matches import LEFT_OUT, Match, MatchRecorder, check_clusters
+from .matches import LEFT_OUT, Match, MatchRecorder, best_or, check_clusters
 
 
 class Tap:
@@ -42,8 +42,6 @@ class ScoreAdapter(Adapter):
         "initial_assigner",
         "alignment_assigner",
     )
-    #: Positives need this IoU with their proposal, beyond what the assigner asks.
-    MIN_OVERLAP: ClassVar[float] = 0.0
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, **options})
@@ -105,14 +103,15 @@ class ScoreAdapter(Adapter):
 
     def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
         """Places of one image that count, and their ids."""
-        match = self.matches[image]
-        ids = match.ids
-        if self.MIN_OVERLAP and match.overlaps is not None:
-            ids = torch.where((ids >= 0) & (match.overlaps < self.MIN_OVERLAP), LEFT_OUT, ids)
+        ids = self.ids_from(self.matches[image])
         if len(ids) != len(places):
             places = places[self._valid(sample, len(ids), places.device)]
         counted = ids != LEFT_OUT
         return places[counted], ids[counted]
+
+    def ids_from(self, match: Match) -> Tensor:
+        """``(n,)`` ids of the predictions that the assigner was shown."""
+        return match.ids
 
     def _valid(self, sample: Any, expected: int, device: torch.device) -> Tensor:
         """Priors that lie on the image and not on the padding: the head shows its assigner only these."""
@@ -146,6 +145,16 @@ class MaskCoefficientAdapter(ScoreAdapter):
 
 @serves("PAAHead")
 class OverlapAdapter(ScoreAdapter):
-    """PAA: the assigner's lax candidates (IoU 0.1) are thinned by scores later, so IoU 0.5 decides here."""
+    """PAA: scores thin out its assigner's lax candidates (IoU 0.1); here IoU does.
+
+    An anchor is its proposal's from IoU 0.5, or if no other anchor overlaps that proposal more.
+    """
 
     MIN_OVERLAP: ClassVar[float] = 0.5
+
+    def ids_from(self, match: Match) -> Tensor:
+        """See :class:`ScoreAdapter`."""
+        if match.overlaps is None:
+            return match.ids
+        enough = best_or(self.MIN_OVERLAP, match.ids, match.overlaps)
+        return torch.where((match.ids >= 0) & ~enough, LEFT_OUT, match.ids)
