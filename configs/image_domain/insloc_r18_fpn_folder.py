@@ -5,6 +5,9 @@ python tools/train.py configs/image_domain/insloc_r18_fpn_folder.py --cfg-option
 python tools/export_insloc.py work_dirs/insloc_r18_fpn_folder work_dirs/insloc_r18_fpn_folder/detector.pth --detector YOUR_DETECTOR.py
 
 Keep queue_len well below the number of images, or an image meets old keys of its own among the negatives.
+
+With R50's settings this narrow network gave every box one embedding within 20 steps on real images. Residual
+branches that start at zero, Xavier for the head's last layers, clipped gradients and a warm-up keep them apart.
 """
 
 _base_ = "insloc_r50_fpn_200e_imagenet.py"
@@ -13,12 +16,19 @@ images = "data/images/"
 batch_size = 32
 canvas = 128
 model = dict(
-    backbone=dict(depth=18),
+    backbone=dict(depth=18, zero_init_residual=True),
     neck=dict(in_channels=[64, 128, 256, 512], out_channels=64),
-    roi_head=dict(out_channels=64, bbox_head=dict(in_channels=64, conv_out_channels=64, fc_out_channels=256)),
+    roi_head=dict(
+        out_channels=64,
+        bbox_head=dict(
+            in_channels=64,
+            conv_out_channels=64,
+            fc_out_channels=256,
+            init_cfg=[dict(type="Xavier", distribution="uniform", layer="Linear")],
+        ),
+    ),
     box_augmentation=dict(anchor_generator=dict(strides=[8])),
     queue_len=1024,
-    momentum=0.01,
     shuffle_groups=4,  # one process: normalise as four GPUs would
 )
 train_dataloader = dict(
@@ -42,6 +52,11 @@ train_dataloader = dict(
         ],
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr=0.03 * batch_size / 256))
+optim_wrapper = dict(optimizer=dict(lr=0.03), clip_grad=dict(max_norm=1.0))
+epochs = 200
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type="CosineAnnealingLR", by_epoch=True, begin=0, end=epochs, T_max=epochs),
+]
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=10))
