@@ -48,7 +48,7 @@ def test_finetune_config_is_stock_mmdet(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FINETUNE, ids=lambda p: p.stem)
 def test_finetune_starts_from_its_pretraining(path: Path) -> None:
-    """Same detector, same neck norm in both stages; InsLoc is the one stage before that has a neck of its own."""
+    """Same detector, same neck norm in both stages; InsLoc, a stage 1, has a neck of its own too."""
     loaded = load_config(str(path)).get("load_from")
     if not loaded:
         pytest.skip("the small config takes its start from the command line")
