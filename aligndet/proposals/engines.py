@@ -33,6 +33,9 @@ class Engine(Protocol):
     def submit(self, search: Search, names: Sequence[str]) -> Results:
         """Start a search; only while fewer than `capacity` are in hand."""
 
+    def alone(self, search: Search, name: str) -> Results:
+        """Search one image in such a way that its death is told from that of others."""
+
     def died(self, error: BaseException) -> bool:
         """Whether an error means that the searching process is gone, rather than that the search failed."""
 
@@ -51,6 +54,9 @@ class HereEngine:
         future.set_result(search(names))
         return future
 
+    def alone(self, search: Search, name: str) -> Results:
+        return self.submit(search, [name])
+
     def died(self, error: BaseException) -> bool:
         return False
 
@@ -59,40 +65,54 @@ class HereEngine:
 
 
 class LocalEngine:
-    """Processes of this machine, each a pool of its own: when one dies, the chunk it had is known."""
+    """Processes of this machine, each a pool of its own: when one dies, the chunks it had are known.
+
+    A process has one chunk in work and one waiting, so that it need not wait for this process, which may be
+    slow to answer when all cores are busy.
+    """
+
+    DEPTH = 2
 
     def __init__(self, workers: int) -> None:
-        self._idle = [_lane() for _ in range(workers)]
-        self._busy: dict[Results, ProcessPoolExecutor] = {}
-        self._workers = workers
+        self._lanes = [_lane() for _ in range(workers)]
+        self._spare: ProcessPoolExecutor | None = None
+        self._busy: list[list[Results]] = [[] for _ in range(workers)]
 
     def capacity(self) -> int:
-        return self._workers
+        return self.DEPTH * len(self._lanes)
 
     def submit(self, search: Search, names: Sequence[str]) -> Results:
-        for future in [future for future in self._busy if future.done()]:
-            self._idle.append(self._back(future))
-        lane = self._idle.pop()
-        future = lane.submit(search, names)
-        self._busy[future] = lane
+        for number in range(len(self._lanes)):
+            self._tidy(number)
+        number = min(range(len(self._lanes)), key=lambda lane: len(self._busy[lane]))
+        future = self._lanes[number].submit(search, names)
+        self._busy[number].append(future)
+        return future
+
+    def alone(self, search: Search, name: str) -> Results:
+        self._spare = self._spare or _lane()
+        future = self._spare.submit(search, [name])
+        if self.died(future.exception() or ValueError()):
+            self._spare = None
         return future
 
     def died(self, error: BaseException) -> bool:
         return isinstance(error, BrokenProcessPool)
 
     def close(self) -> None:
-        for lane in [*self._idle, *self._busy.values()]:
+        lanes = [*self._lanes, *([self._spare] if self._spare else [])]
+        for lane in lanes:
             lane.shutdown(wait=False, cancel_futures=True)
-        for lane in [*self._idle, *self._busy.values()]:
+        for lane in lanes:
             lane.shutdown(wait=True)
 
-    def _back(self, future: Results) -> ProcessPoolExecutor:
-        """The lane of a future that is done; a new one where its process died."""
-        lane = self._busy.pop(future)
-        if not future.cancelled() and isinstance(future.exception(), BrokenProcessPool):
-            lane.shutdown(wait=False)
-            return _lane()
-        return lane
+    def _tidy(self, number: int) -> None:
+        """Forget what a lane has finished, and replace the lane when its process has died."""
+        waiting = self._busy[number]
+        self._busy[number] = [future for future in waiting if not future.done()]
+        if any(future.done() and self.died(future.exception() or ValueError()) for future in waiting):
+            self._lanes[number].shutdown(wait=False)
+            self._lanes[number] = _lane()
 
 
 class DaskEngine:
@@ -129,6 +149,9 @@ class DaskEngine:
     def submit(self, search: Search, names: Sequence[str]) -> Results:
         future: Results = self._executor.submit(search, list(names))
         return future
+
+    def alone(self, search: Search, name: str) -> Results:
+        return self.submit(search, [name])  # the scheduler suspects a task only after several deaths
 
     def died(self, error: BaseException) -> bool:
         return isinstance(error, self._killed)

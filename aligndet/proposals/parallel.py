@@ -41,7 +41,7 @@ def run_chunks(
 
 def _search_alone(name: str, search: Search, engine: Engine) -> ImageProposals:
     """One image, so that the one that kills its process is known and skipped."""
-    future = engine.submit(search, [name])
+    future = engine.alone(search, name)
     error = future.exception()
     if error is None:
         return future.result()[0]
