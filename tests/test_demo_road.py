@@ -1,11 +1,8 @@
-"""The demo's road: stages done once, gone on with or started afresh; commands; clear errors."""
+"""The demo's road: its commands, its numbers, clear errors."""
 
 import importlib
 import json
-import os
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,144 +19,9 @@ from aligndet.demo.plan import Plan, check
 from aligndet.demo.retrieval import found_share
 from aligndet.demo.road import summary
 from aligndet.demo.stages import box_domain, image_domain, stages
-from aligndet.road.progress import progress, shown
-from aligndet.road.stage import Done, Stage, StageError, Walker, environment
+from aligndet.road.stage import Done, Stage
 from aligndet.training import load_config
 from tools.demo import ROOT, main, parse_args, plan_of
-
-
-def python(code: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", code)
-
-
-def append(file: Path, then: str = "") -> tuple[str, ...]:
-    """A command that leaves a mark each time it runs."""
-    return python(f"open({str(file)!r}, 'a').write('x'); {then}")
-
-
-class Trial:
-    """A work dir with one-file stages, and what was said."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.said = folder, list[str]()
-
-    def walk(self, *found: Stage, interval: float = 15) -> list[Done]:
-        walker = Walker(self.folder, ROOT, say=self.said.append, interval=interval)
-        return [walker.carry_out(stage) for stage in found]
-
-    def stage(self, name: str = "0_a", then: str = "", depends: str = "") -> Stage:
-        out = self.folder / name / "out"
-        command, read = append(out, then), lambda: out.read_text()
-        return Stage(name, "title", (command,), (out,), "mend it", read, depends=depends)
-
-
-@pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    return Trial(tmp_path / "work")
-
-
-def test_a_stage_is_done_once(trial: Trial) -> None:
-    first, again = trial.walk(trial.stage())[0], trial.walk(trial.stage())[0]
-    assert (first.number, first.reused) == ("x", False)
-    assert (again.number, again.reused) == ("x", True)
-    assert again.seconds == first.seconds > 0
-
-
-def test_a_missing_output_is_made_again(trial: Trial) -> None:
-    trial.walk(trial.stage())
-    (trial.folder / "0_a" / "out").unlink()
-    assert not trial.walk(trial.stage())[0].reused
-
-
-def test_a_failed_stage_goes_on_with_its_files(trial: Trial) -> None:
-    code = f"import os; os.path.exists({str(trial.folder / 'ok')!r}) or exit(3)"
-    with pytest.raises(StageError):
-        trial.walk(trial.stage(then=code))
-    (trial.folder / "ok").touch()
-    assert trial.walk(trial.stage(then=code))[0].number == "xx"
-
-
-def test_other_options_start_afresh_and_so_do_later_stages(trial: Trial) -> None:
-    trial.walk(trial.stage(), trial.stage("1_b"))
-    done = trial.walk(trial.stage(depends="other images"), trial.stage("1_b"))
-    assert [d.reused for d in done] == [False, False]
-    assert [d.number for d in done] == ["x", "x"], "files of the other question are gone"
-
-
-def test_a_changed_config_counts(tmp_path: Path) -> None:
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "c.py").write_text("a = 1")
-    stage = Stage("s", "t", (("python", "configs/c.py"),), (), "", str)
-    before = stage.key("", tmp_path)
-    assert stage.key("", tmp_path) == before
-    (tmp_path / "configs" / "c.py").write_text("a = 2")
-    assert stage.key("", tmp_path) != before
-    assert stage.key("another stage before", tmp_path) != stage.key("", tmp_path)
-
-
-def test_files_of_others_are_not_touched(trial: Trial) -> None:
-    (trial.folder / "0_a").mkdir(parents=True)
-    (trial.folder / "0_a" / "holiday.jpg").touch()
-    with pytest.raises(StageError, match=r"holds files that no stage made.*--work-dir"):
-        trial.walk(trial.stage())
-    assert (trial.folder / "0_a" / "holiday.jpg").exists()
-
-
-def test_a_failure_names_stage_log_and_mend(trial: Trial) -> None:
-    with pytest.raises(StageError) as caught:
-        trial.walk(trial.stage(then="print('the reason'); exit(7)"))
-    text = str(caught.value)
-    assert "stage '0_a' failed: exit status 7" in text
-    assert "  | the reason" in text
-    assert f"log:  {trial.folder / '0_a' / 'log.txt'}" in text
-    assert "mend: mend it" in text
-    assert json.loads((trial.folder / "0_a" / "stage.json").read_text())["done"] is False
-
-
-def test_an_output_that_does_not_come_is_a_failure(trial: Trial) -> None:
-    stage = replace(trial.stage(), outputs=(trial.folder / "never",))
-    with pytest.raises(StageError, match="never came out of it"):
-        trial.walk(stage)
-
-
-def test_progress_is_told_while_a_command_runs(trial: Trial) -> None:
-    code = "import time; print(' 40%|##  | 4/10 [00:02<00:03, 2img/s]', flush=True); time.sleep(1.5)"
-    trial.walk(trial.stage(then=code), interval=0.1)
-    assert trial.said.count("      4/10, 00:03 left") == 1
-
-
-@pytest.mark.parametrize(
-    ("log", "told"),
-    [
-        (
-            "x - mmengine - INFO - Iter(train) [ 20/200]  lr: 1e-2  eta: 0:01:05  time: 0.3  "
-            "grad_norm: 0.3  loss: 8.9582  loss_bbox: 0.6\n",
-            "step 20/200, loss 8.9582, 0:01:05 left",
-        ),
-        ("\r  0%| | 0/20 [00:00<?, ?img/s]\r 80%|8 | 16/20 [00:13<00:03, 1.1img/s]", "16/20, 00:03 left"),
-        ("[1/8] running: random 100% seed 0 4/150\n", "[1/8] running: random 100% seed 0 4/150"),
-        ("anything else\n", ""),
-    ],
-)  # fmt: skip
-def test_progress_lines(log: str, told: str) -> None:
-    assert progress(log) == told
-
-
-def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
-    monkeypatch.setenv("PYTHONPATH", "theirs")
-    found = environment(ROOT, 3)
-    assert found["OMP_NUM_THREADS"] == "3"
-    assert found["MALLOC_MMAP_MAX_"] == "0"
-    assert found["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert found["MALLOC_TOP_PAD_"] == "1", "what the user set stays"
-    assert found["PYTHONPATH"] == f"{ROOT}{os.pathsep}theirs"
-
-
-def test_shown_commands_can_be_typed() -> None:
-    assert shown((sys.executable, "tools/x.py", "my images", "a=b")) == "python tools/x.py 'my images' a=b"
 
 
 def plan(folder: Path, own: bool = False, **options: object) -> Plan:
@@ -329,11 +191,6 @@ def test_the_comparison_in_words(tmp_path: Path) -> None:
     gain.update(n=1, low=None, high=None)
     (tmp_path / "r.json").write_text(json.dumps({"arms": arms[1:2]}))
     assert "difference +1.2 AP over 1 seeds" in numbers.compare(tmp_path / "r.json")
-
-
-def test_a_lost_summary_stops_nothing(trial: Trial) -> None:
-    stage = replace(trial.stage(), number=lambda: str(json.loads("{")))
-    assert trial.walk(stage)[0].number.startswith("(no summary: Expecting property name")
 
 
 def test_own_images_have_their_own_work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

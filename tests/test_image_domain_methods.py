@@ -58,6 +58,12 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _no_yapf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmengine formats a config for each of log, file and checkpoint: more time than the training here."""
+    monkeypatch.setattr("yapf.yapflib.yapf_api.FormatCode", lambda text, **_: (text, True))
+
+
 def write_images(folder: Path, count: int = 8) -> None:
     """Images of several sizes in nested folders, one of them broken."""
     rng = np.random.default_rng(0)

@@ -20,7 +20,7 @@ class Road:
         proposals: made before, of these images; None makes them.
         backbone: weights to load in the image domain, as ``tools/convert_backbone.py`` takes them.
         image_config: of an image-domain method to train instead. Neither: the detector's own ``init_cfg``.
-        box_config: whole pre-training config of the box domain; None is the default recipe.
+        box_config: whole pre-training config of the box domain; None is that of ``train.py --aligndet``.
         finetune: also fine-tune, on the config's own data where no labels are given.
         train, val: labels (COCO json) over ``labelled``, the folder of their images.
         options: words for ``--cfg-options`` of ``image``, ``box`` and ``finetune``, words for the tool of
@@ -58,9 +58,11 @@ class Road:
         """The command of a tool."""
         return (sys.executable, f"tools/{name}.py", *self._words(words))
 
-    def train_tool(self, config: Path | str, run: Path, options: tuple[str, ...]) -> tuple[str, ...]:
-        """The command of a training that goes on where it was interrupted."""
-        flags: list[object] = ["--work-dir", run, "--resume", *(["--amp"] if self.amp else [])]
+    def train_tool(
+        self, config: Path | str, run: Path, options: tuple[str, ...], *more: object
+    ) -> tuple[str, ...]:
+        """The command of a training that goes on where it was interrupted; ``more`` are flags of its own."""
+        flags: list[object] = [*more, "--work-dir", run, "--resume", *(["--amp"] if self.amp else [])]
         flags += ["--cfg-options", *options] if options else []
         if self.gpus > 1:
             return ("bash", "tools/dist_train.sh", *self._words([config, self.gpus, *flags]))
@@ -98,11 +100,15 @@ def check(road: Road) -> None:
 
 def _check_start(road: Road) -> None:
     """The frozen backbone of the box domain must have learnt something."""
+    from aligndet.configs import read_config
     from aligndet.image_domain.backbones import starts_pretrained
-    from aligndet.training import load_config
+    from aligndet.image_domain.normalisation import checkpoints_of
 
-    given = road.backbone or road.image_config or road.box_config
-    if not given and not starts_pretrained(load_config(road.detector)):
+    if road.backbone or road.image_config or road.box_config:
+        return
+    config = read_config(road.detector)
+    whole = any(key == "model.init_cfg.checkpoint" for key, _ in checkpoints_of(config))
+    if not whole and not starts_pretrained(config):
         raise ValueError(
             f"{road.detector} gives its backbone no weights, and the box domain freezes the backbone: "
             "train one with --image-config, or load one with --backbone"

@@ -84,30 +84,28 @@ def trains_detector(config: str) -> bool:
 
 
 def box_domain(road: Road) -> Stage:
-    """Pre-training of neck and heads."""
-    folder = road.path("2_box_domain")
-    run, config, boxes = folder / "run", folder / "pretrain.py", proposal_file(road)
-    before = () if road.proposals else ("0_proposals",)
-    trained = ("1_image_domain",) if road.backbone or road.image_config else ()
+    """Pre-training of neck and heads: of the detector by the recipe, or by the user's own config."""
+    folder, boxes, start = road.path("2_box_domain"), proposal_file(road), start_config(road)
+    run, options, trained = folder / "run", road.options.get("box", ()), start != road.detector
+    if road.box_config:
+        config = folder / "pretrain.py"
+        files = {config: written.box_domain(road, road.box_config, start if trained else None, boxes)}
+        command = road.train_tool(config, run, options)
+    else:
+        data = ("--aligndet", boxes, "--images", road.images)
+        files, command = {}, road.train_tool(Path(start) if trained else start, run, options, *data)
+    before = [*([] if road.proposals else ["0_proposals"]), *(["1_image_domain"] if trained else [])]
     return Stage(
         "2_box_domain",
         "box domain: AlignDet pre-trains neck and heads on the proposals",
-        (road.train_tool(config, run, road.options.get("box", ())),),
+        (command,),
         (run / "last_checkpoint",),
         mend=SEE_LOG,
         number=lambda: numbers.box_domain(run),
-        files={config: _box_text(road, boxes)},
         depends=_box_inputs(road),
-        after=(*before, *trained),
+        after=tuple(before),
+        files=files,
     )
-
-
-def _box_text(road: Road, boxes: Path) -> str:
-    detector = start_config(road)
-    if road.box_config is None:
-        return written.box_domain(road, detector, boxes)
-    trained = road.backbone or road.image_config
-    return written.own_box_domain(road, road.box_config, detector if trained else None, boxes)
 
 
 def _box_inputs(road: Road) -> str:

@@ -26,27 +26,13 @@ model = dict({part})
 
 def _not_twice(road: Road) -> str:
     """timm's wrapper would download weights of its own before."""
-    from aligndet.training import load_config
+    from aligndet.configs import read_config
 
-    backbone = load_config(road.detector).model.backbone
+    backbone = read_config(road.detector).model.backbone
     return ", pretrained=False" if backbone.get("pretrained") is True else ""
 
 
-def box_domain(road: Road, detector: str, proposals: Path) -> str:
-    """Pre-training of the box domain by the default recipe, on the road's proposals."""
-    shared = road.root / "configs" / "_base_"
-    return f"""# Box-domain pre-training.
-#   python tools/train.py THIS_FILE
-_base_ = [{quoted(shared / "two_views.py")}, {quoted(shared / "pretrain_1x.py")}]
-
-model = dict(type="aligndet.BoxDomainPretrainer", detector={quoted(detector)})
-train_dataloader = dict(
-    dataset=dict(ann_file={quoted(proposals)}, data_prefix=dict(img={quoted(f"{road.images}/")}))
-)
-"""
-
-
-def own_box_domain(road: Road, config: str, detector: str | None, proposals: Path) -> str:
+def box_domain(road: Road, config: str, detector: str | None, proposals: Path) -> str:
     """The user's pre-training config, on the road's proposals; its own detector where None is given."""
     model = f"model = dict(detector={quoted(detector)})\n" if detector else ""
     return f"""# Box-domain pre-training by {config}.
