@@ -35,6 +35,7 @@ from aligndet.proposals.backends import make_backend
 from aligndet.proposals.backends.opencv import support
 from aligndet.proposals.boxes import iou_matrix
 from aligndet.proposals.filters import FilterOptions, filter_boxes
+from aligndet.proposals.images import read_image
 
 Array = np.ndarray
 Search = Callable[[Array], tuple[Array, Array | None]]
@@ -99,13 +100,14 @@ class Tally:
     def row(self, name: str) -> str:
         """A line of the table."""
         cells = [f"{statistics.fmean(self.seconds):.3f}", f"{statistics.fmean(self.boxes):.0f}"]
-        cells += [*_recall(self.best), f"{statistics.fmean(self.filtered):.0f}"]
+        cells += [*recall_and_ar(self.best), f"{statistics.fmean(self.filtered):.0f}"]
         for budget in BUDGETS:
-            cells.append(" / ".join(_recall(self.best_of[budget])))
+            cells.append(" / ".join(recall_and_ar(self.best_of[budget])))
         return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def _recall(best: list[Array]) -> list[str]:
+def recall_and_ar(best: list[Array]) -> list[str]:
+    """Recall at IoU 0.5 and mean recall over IOUS, of the IoUs of the best boxes, image by image."""
     values = np.concatenate(best)
     return [
         f"{(values >= 0.5).mean():.3f}",
@@ -184,9 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     rule = FilterOptions(iou=args.suppress, max_per_image=0)
     images = read_truth(args.annotations, args.count)
     for number, (name, truth) in enumerate(images):
-        image = cv2.imread(str(args.images_root / name))
-        if image is None:
-            parser.exit(2, f"benchmarks/proposals.py: {args.images_root / name}: expected an image\n")
+        image = read_image(args.images_root / name)
         for method, search in searches.items():
             if number == 0:
                 search(image)

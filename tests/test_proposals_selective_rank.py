@@ -7,7 +7,7 @@ import pytest
 
 from aligndet.proposals.boxes import iou_matrix, suppress
 from aligndet.proposals.selective.overlap import LEAST, close_pairs, support, thin
-from aligndet.proposals.selective.rank import HEAD, TAIL_IOU, Pool, combine, rank
+from aligndet.proposals.selective.rank import HEAD, Pool, combine, rank
 
 
 def random_boxes(count: int, seed: int = 0, side: int = 100) -> np.ndarray:
@@ -88,20 +88,21 @@ def test_coordinates_above_15_bits_stay_apart() -> None:
     assert combine(boxes[::-1], np.zeros((3, 1), np.float32))[0].tolist() == boxes.tolist()
 
 
+@pytest.mark.parametrize("overlap", [0.75, 0.9])
 @pytest.mark.parametrize("limit", [1, 50, 0])
-def test_order_has_no_near_copies_and_keeps_to_the_limit(limit: int) -> None:
+def test_order_has_no_near_copies_and_keeps_to_the_limit(limit: int, overlap: float) -> None:
     pool = pool_of(random_boxes(600))
-    order = rank(pool, limit)
+    order = rank(pool, limit, overlap)
     assert len(order) == limit if limit else len(order) > 100
     assert len(set(order.tolist())) == len(order)
     ious = iou_matrix(*[pool.boxes[order].astype(float)] * 2) - np.eye(len(order))
-    assert ious.max() <= TAIL_IOU
+    assert ious.max() <= overlap
 
 
 def test_limits_cut_the_same_order() -> None:
     pool = pool_of(random_boxes(600))
-    assert len(rank(pool, 0)) < HEAD  # so the head alone differs from limit to limit
-    np.testing.assert_array_equal(rank(pool, 40), rank(pool, 0)[:40])
+    assert len(rank(pool, 0, 0.85)) < HEAD  # so the head alone differs from limit to limit
+    np.testing.assert_array_equal(rank(pool, 40, 0.85), rank(pool, 0, 0.85)[:40])
 
 
 @pytest.mark.parametrize("cue", ["support", "tightness", "contours"])
@@ -114,4 +115,4 @@ def test_each_cue_lifts_a_box(cue: str) -> None:
     pool = Pool(boxes, *np.full((3, len(boxes)), 0.4, np.float32))
     if cue != "support":
         getattr(pool, cue)[1] *= 2
-    assert pool.boxes[rank(pool, 0)[0]][:2].tolist() == [200, 0]
+    assert pool.boxes[rank(pool, 0, 0.85)[0]][:2].tolist() == [200, 0]

@@ -15,7 +15,7 @@ def fast_backend(mode: str = "fast", limit: int = 0, side: int = 0) -> Backend:
     """Selective search, compiled by numba, ranked.
 
     Args:
-        mode: "single" (about 300 boxes), "fast" (1,500) or "quality" (5,000).
+        mode: "single" (320 boxes), "fast" (1,500) or "quality" (5,300).
         limit: most boxes per image; 0 takes the mode's.
         side: search a copy of at most this many pixels along its longer side; 0 takes the mode's.
 

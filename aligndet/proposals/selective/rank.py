@@ -26,7 +26,6 @@ Array = np.ndarray
 
 HEAD = 1000  # boxes of the first part
 HEAD_IOU = 0.7  # boxes of the first part overlap by no more than this
-TAIL_IOU = 0.85  # boxes at all
 
 
 class Pool(NamedTuple):
@@ -82,8 +81,11 @@ def combine(boxes: Array, cues: Array) -> tuple[Array, Array]:
     return boxes[first[by_area]], best[by_area]
 
 
-def rank(pool: Pool, limit: int) -> Array:
-    """Indices of at most `limit` boxes of the pool, best first; 0 means no limit."""
+def rank(pool: Pool, limit: int, overlap: float) -> Array:
+    """Indices of at most `limit` boxes of the pool, best first; 0 means no limit.
+
+    No two of them have an IoU above `overlap`, which is at least HEAD_IOU.
+    """
     limit = limit or len(pool.boxes)
     near = close_pairs(pool.boxes)
     contour = pool.contours + 1  # a region without any contrast is still a region
@@ -91,5 +93,5 @@ def rank(pool: Pool, limit: int) -> Array:
     sound = pool.tightness**2 * contour * np.sqrt(pool.levels + 0.01)
     taken = np.zeros(len(pool.boxes), dtype=np.bool_)
     head = thin(np.argsort(-agreed, kind="stable"), *near, HEAD_IOU, min(HEAD, limit), taken)
-    tail = thin(np.argsort(-sound, kind="stable"), *near, TAIL_IOU, limit - len(head), taken)
+    tail = thin(np.argsort(-sound, kind="stable"), *near, overlap, limit - len(head), taken)
     return np.concatenate([head, tail])

@@ -38,6 +38,7 @@ class SearchOptions:
         sigma: of the Gaussian blur before the segmentation, in pixels of the copy.
         min_size: smallest first region, in pixels of the copy.
         limit: most boxes per image, the best; 0 keeps all.
+        overlap: no two boxes have an IoU above this; from 0.7 to 1.
     """
 
     side: int = 320
@@ -47,12 +48,15 @@ class SearchOptions:
     sigma: float = 0.8
     min_size: int = 20
     limit: int = 1500
+    overlap: float = 0.85
 
 
 MODES = {
     "single": SearchOptions(side=320, colors=("lab",), scales=(100.0,), limit=320),
     "fast": SearchOptions(),
-    "quality": SearchOptions(side=400, colors=("lab", "hsv", "rgi"), limit=5000),
+    "quality": SearchOptions(
+        side=512, colors=("lab", "hsv", "bgr"), scales=(50.0, 150.0), limit=5300, overlap=0.9
+    ),
 }
 
 
@@ -77,7 +81,7 @@ def selective_search(image: Array, options: SearchOptions) -> Found:
     height, width = image.shape[:2]
     small = shrink(image, options.side)
     pool = gather(list(hierarchies(small, options)))
-    order = rank(pool, options.limit)
+    order = rank(pool, options.limit, options.overlap)
     scale = np.asarray([width / small.shape[1], height / small.shape[0]] * 2, dtype=np.float32)
     levels = np.rint(pool.levels[order] * 1000).astype(np.int16)
     return Found(pool.boxes[order].astype(np.float32) * scale, levels)
