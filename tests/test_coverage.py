@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 
 import aligndet
-from aligndet.coverage import check, journal, run, zoo
+from aligndet.coverage import check, journal, kinds, run, zoo
 from aligndet.coverage.batch import two_views
 from aligndet.coverage.conditions import CheckError, check_gradients, check_losses, check_still
 from aligndet.coverage.document import document, write_document
@@ -186,7 +186,12 @@ def test_models_that_differ_in_weights_and_statistics_only_are_one() -> None:
         zoo.Model(["f/a.py"], key="other"),
         zoo.Model(["f/fcos.py"], key="k"),
     ]
-    assert [model.configs for model in zoo.group(models)] == [["f/a.py"], ["f/fcos.py", "f/fcos_2x.py"]]
+    assert [model.configs for model in kinds.group(models)] == [["f/a.py"], ["f/fcos.py", "f/fcos_2x.py"]]
+    assert kinds.plainest_first(["x/a.py", "f/fcos_r50.py", "f/fcos.py"]) == [
+        "f/fcos.py",
+        "f/fcos_r50.py",
+        "x/a.py",
+    ]
 
 
 def test_one_config_per_kind_is_the_plainest() -> None:
@@ -196,8 +201,8 @@ def test_one_config_per_kind_is_the_plainest() -> None:
         zoo.Model(["r/rcnn.py"], "FasterRCNN", ["RPNHead", "StandardRoIHead"], "3"),
         zoo.Model(["r/tta.py"], key="4", status=NO_DETECTOR),
     ]
-    assert [model.configs[0] for model in zoo.one_per_kind(models)] == ["f/fcos_r50.py", "r/rcnn.py"]
-    assert [m.key for m in zoo.kinds_first(models)] == ["2", "3", "1", "4"]
+    assert [model.configs[0] for model in kinds.one_per_kind(models)] == ["f/fcos_r50.py", "r/rcnn.py"]
+    assert [m.key for m in kinds.kinds_first(models)] == ["2", "3", "1", "4"]
 
 
 def test_heads_that_find_boxes_are_named_once() -> None:

@@ -20,7 +20,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from aligndet.coverage import document, run, zoo
+from aligndet.coverage import document, kinds, run, zoo
 from aligndet.coverage.check import SIZES
 from aligndet.coverage.journal import versions
 from aligndet.coverage.row import FAILED, Row
@@ -47,9 +47,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def chosen(args: argparse.Namespace) -> list[zoo.Model]:
     """The models that were asked for."""
     if args.config:
-        return zoo.group(zoo.describe(name) for name in args.config)
+        return kinds.group(zoo.describe(name) for name in args.config)
     models = run.read_zoo(args.work_dir)
-    return zoo.kinds_first(models) if args.all else zoo.one_per_kind(models)
+    return kinds.kinds_first(models) if args.all else kinds.one_per_kind(models)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -37,7 +37,7 @@ def check_config(name: str, threads: int = 0) -> Row:
         name: of the config, see :func:`read_model`.
         threads: of torch, for this process; 0 leaves them.
     """
-    started = time.perf_counter()
+    started = time.process_time()
     if threads:
         torch.set_num_threads(threads)
     row = Row(name, family=Path(name).parts[0])
@@ -48,7 +48,7 @@ def check_config(name: str, threads: int = 0) -> Row:
     except Exception as error:  # one broken model must not end the table
         row.reason = row.reason or one_line(error)
         row.trace = traceback.format_exc()
-    row.seconds = time.perf_counter() - started
+    row.seconds = time.process_time() - started
     return row
 
 

@@ -24,6 +24,11 @@ Configs with the same model, up to pixel statistics and weights to download, sha
 in depth or width; images are {sizes} px, the larger where the smaller fails (too few cells for a detector's
 queries or feature levels). Batch augmentation (padding to 1024 px) is left out. Distillation configs are
 compared with their student.
+
+- losses: sum of the detector's own; slots, positives: of one view; contrast: `loss_contrast`;
+- kept: tensors of the stock detector that come from pre-training; missing: those of classifiers; initial:
+  those of parts that pre-training leaves out (masks, semantics, points), at the stock detector's values;
+- seconds: of the processor, for the whole check.
 """
 
 _NUMBERS = ("slots", "positives", "contrast", "losses", "kept", "missing", "initial", "seconds")

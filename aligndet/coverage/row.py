@@ -34,7 +34,7 @@ class Row:
         contrast, losses: ``loss_contrast``, and the sum of the detector's own losses.
         kept: tensors of the stock detector that come from pre-training (repeated class-agnostic regressors
             too). initial: those of parts left out, at initial values. missing: those of classifiers.
-        seconds: of the whole check.
+        seconds: of the processor, for the whole check.
         stale: it was made before the source was last changed.
     """
 

@@ -13,9 +13,10 @@ import mmdet
 
 from .check import check_config
 from .journal import Journal, state
+from .kinds import group
 from .processes import Died, each_in_a_process
 from .row import FAILED, Row
-from .zoo import Model, config_names, describe, group
+from .zoo import Model, config_names, describe
 
 #: Called with each line for the terminal.
 Tell = Callable[[str], None]
@@ -46,7 +47,7 @@ def read_zoo(work_dir: Path, tell: Tell = print) -> list[Model]:
     """Every distinct model of the installed mmdet; read once per version, then from a file."""
     path = work_dir / f"zoo-{mmdet.__version__}.json"
     if path.is_file():
-        return [Model(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        return group(Model(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
     names = config_names()
     tell(f"reading {len(names)} configs of mmdet {mmdet.__version__}: a minute, once")
     models = group(describe(name) for name in names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class Model:
     """A model of the zoo.
 
     Attributes:
-        configs: those that have it, the plainest first.
+        configs: those that have it.
         detector: its class. heads: the classes of its heads that find boxes.
         key: hash of its config, without pixel statistics and weights.
         status, reason: where it can be told without building it.
@@ -90,41 +90,3 @@ def fingerprint(model: Any) -> str:
     plain = {key: value for key, value in model.items() if key != "data_preprocessor"}
     text = json.dumps(plain, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def plainness(name: str) -> tuple[int, str]:
-    """Sorts plain configs first: their names say least."""
-    return len(Path(name).name), name
-
-
-def group(models: Iterable[Model]) -> list[Model]:
-    """One entry per distinct model, with the configs that share it."""
-    groups: dict[str, Model] = {}
-    for model in models:
-        if model.key in groups:
-            groups[model.key].configs += model.configs
-        else:
-            groups[model.key] = Model(list(model.configs), *_rest(model))
-    for model in groups.values():
-        model.configs.sort(key=plainness)
-    return sorted(groups.values(), key=lambda model: model.configs[0])
-
-
-def one_per_kind(models: Iterable[Model]) -> list[Model]:
-    """The model with the plainest config of every kind: detector class and head classes."""
-    chosen: dict[tuple[str, ...], Model] = {}
-    for model in sorted(models, key=lambda model: plainness(model.configs[0])):
-        if not model.status:
-            chosen.setdefault(model.kind, model)
-    return sorted(chosen.values(), key=lambda model: model.configs[0])
-
-
-def kinds_first(models: Iterable[Model]) -> list[Model]:
-    """All models, those of :func:`one_per_kind` first: what a run meets early is as different as can be."""
-    models = list(models)
-    first = one_per_kind(models)
-    return [*first, *(model for model in models if model not in first)]
-
-
-def _rest(model: Model) -> tuple[Any, ...]:
-    return model.detector, model.heads, model.key, model.status, model.reason
