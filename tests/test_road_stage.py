@@ -124,6 +124,11 @@ def test_progress_is_told_while_a_command_runs(trial: Trial) -> None:
             "grad_norm: 0.3  loss: 8.9582  loss_bbox: 0.6\n",
             "step 20/200, loss 8.9582, 0:01:05 left",
         ),
+        (
+            "x - mmengine - INFO - Epoch(train)  [3][ 50/1200]  base_lr: 1e-2 lr: 1e-2  "
+            "eta: 1 day, 2:03:04  time: 0.3  data_time: 0.1  loss: 0.5  loss_bbox: 0.6\n",
+            "epoch 3 step 50/1200, loss 0.5, 1 day, 2:03:04 left",
+        ),
         ("\r  0%| | 0/20 [00:00<?, ?img/s]\r 80%|8 | 16/20 [00:13<00:03, 1.1img/s]", "16/20, 00:03 left"),
         ("[1/8] running: random 100% seed 0 4/150\n", "[1/8] running: random 100% seed 0 4/150"),
         ("anything else\n", ""),

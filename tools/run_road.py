@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401
+from aligndet.proposals.engines import usable_cores
 from aligndet.road.plan import Road
 from aligndet.road.stage import StageError
 from aligndet.road.walk import walk
@@ -51,7 +52,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         add(f"--{name}-options", default="", help=text)
     add("--gpus", type=int, default=0, help="processes of each training (default: one)")
     add("--amp", action="store_true", help="mixed precision")
-    add("--cores", type=int, default=1, help="CPU cores for proposals, threads of a training")
+    add("--cores", type=int, default=usable_cores(), help="CPU cores to use (default: all, %(default)s)")
     add("--progress-every", type=float, default=60.0, help="seconds between progress lines")
     return parser.parse_args(argv)
 

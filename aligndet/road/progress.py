@@ -16,7 +16,8 @@ def tail(log: Path, begin: int = 0, size: int = 8192) -> str:
         return stream.read().decode(errors="replace")
 
 
-_STEP = re.compile(r"Iter\(train\)\s+\[\s*(\d+/\d+)\].*?eta: (\S+).*? loss: (\S+)")
+_STEP = re.compile(r"Iter\(train\)\s+\[\s*(\d+/\d+)\].*?eta: (.+?)  .*? loss: (\S+)")
+_EPOCH = re.compile(r"Epoch\(train\)\s+\[\s*(\d+)\]\[\s*(\d+/\d+)\].*?eta: (.+?)  .*? loss: (\S+)")
 _RUNS = re.compile(r"^\[\d+/\d+\] .*")
 _BAR = re.compile(r"\s(\d+/\d+) \[[^<\]]*<([\d:]+)")
 
@@ -26,6 +27,8 @@ def progress(text: str) -> str:
     for line in reversed(re.split(r"[\r\n]+", text)):
         if found := _STEP.search(line):
             return f"step {found[1]}, loss {found[3]}, {found[2]} left"
+        if found := _EPOCH.search(line):
+            return f"epoch {found[1]} step {found[2]}, loss {found[4]}, {found[3]} left"
         if found := _BAR.search(line):
             return f"{found[1]}, {found[2]} left"
         if found := _RUNS.match(line):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmengine.runner import find_latest_checkpoint
+
 from . import numbers, written
 from .inputs import config_content, file_content, images_content
 from .plan import Road
@@ -59,8 +61,8 @@ def image_domain(road: Road) -> Stage:
         commands.append(road.train_tool(road.image_config, run, options))
         depends.append(images_content(road.images))
         whole = trains_detector(road.image_config)
-    elif Path(source).is_file():
-        depends.append(file_content(Path(source)))
+    elif file := checkpoint_file(source):
+        depends.append(file_content(file))
     tool = "export_insloc" if whole else "convert_backbone"
     commands.append(road.tool(tool, source, weights, "--detector", road.detector))
     return Stage(
@@ -74,6 +76,14 @@ def image_domain(road: Road) -> Stage:
         depends="\n".join(depends),
         after=(),
     )
+
+
+def checkpoint_file(source: str) -> Path | None:
+    """The file that weights are loaded from: itself, or a work dir's latest; None for what is downloaded."""
+    if Path(source).is_dir():
+        latest = find_latest_checkpoint(source)
+        return Path(latest) if latest else None
+    return Path(source) if Path(source).is_file() else None
 
 
 def trains_detector(config: str) -> bool:

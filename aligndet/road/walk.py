@@ -16,7 +16,8 @@ def walk(road: Road, say: Say = print, interval: float = 60.0) -> list[Done]:
         StageError: a stage failed.
     """
     check(road)
-    walker = Walker(road.work, road.root, road.cores, say, interval, keep=True)
+    threads = min(8, max(1, road.cores // max(1, road.gpus)))
+    walker = Walker(road.work, road.root, threads, say, interval, keep=True)
     for stage in stages(road):
         walker.carry_out(stage)
     say("\n" + "\n".join([table(walker.done), "", *following(road)]))
