@@ -71,6 +71,21 @@ def test_stock_detector_misses_only_its_classifiers(name: str, tmp_path: Path) -
     assert total == len(stock(name).state_dict())
 
 
+def test_a_second_name_of_a_tensor_is_not_foreign(tmp_path: Path) -> None:
+    """DDQ stores branches of its head under its decoder too, once it has run."""
+    pretrained("retinanet", tmp_path / "pre.pth")
+    content = torch.load(tmp_path / "pre.pth", weights_only=False)
+    state = content["state_dict"]
+    state["online.neck.alias.weight"] = state["online.bbox_head.retina_reg.weight"]
+    torch.save(content, tmp_path / "alias.pth")
+    report = export_detector(tmp_path / "alias.pth", tmp_path / "out.pth")
+    assert "neck.alias.weight" not in report.dropped
+    state["online.neck.alias.weight"] = state["online.neck.alias.weight"].clone()
+    torch.save(content, tmp_path / "foreign.pth")
+    with pytest.raises(NotThisCheckpointError, match=r"neck\.alias\.weight"):
+        export_detector(tmp_path / "foreign.pth", tmp_path / "out.pth")
+
+
 def test_tiled_regressor_is_equivalent(tmp_path: Path) -> None:
     """Every class of the stock head predicts the boxes that the class-agnostic head predicts."""
     before = pretrained("faster_rcnn", tmp_path / "pre.pth")

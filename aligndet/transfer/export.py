@@ -110,8 +110,17 @@ def fit(
             report.initial.append(key)
         else:
             (report.classifier if per_class else report.missing).append(key)
-    report.dropped = [key for key in source if key not in report.kept and key not in report.tiled]
+    report.dropped = unused(source, set(report.kept) | set(report.tiled))
     return state, report
+
+
+def unused(source: State, used: set[str]) -> list[str]:
+    """Keys of ``source`` that are not used, further names of a used tensor left out.
+
+    DDQ's decoder takes over layers of the head in its first forward pass, so they are stored twice.
+    """
+    storages = {source[key].data_ptr() for key in used if source[key].numel()}
+    return [key for key in source if key not in used and source[key].data_ptr() not in storages]
 
 
 def regressor_repeats(key: str, value: Tensor | None, initial: Tensor, stock: nn.Module) -> int:
