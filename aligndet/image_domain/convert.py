@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,15 @@ from .sources import Source
 
 # Output norms that a detector adds to a classifier's backbone may be missing (Swin: 8 of about 180 tensors).
 MIN_MATCH = 0.9
+
+
+#: How backbones read the keys of their ``Pretrained`` file: as they are called; mmdet's Swin only those that
+#: begin with ``backbone.``, or, as stock configs set it up (``convert_weights=True``), the official Swin's.
+WAYS: tuple[Callable[[str], str], ...] = (
+    lambda key: key,
+    lambda key: f"backbone.{key}",
+    lambda key: key.replace("patch_embed.projection.", "patch_embed.proj."),
+)
 
 
 class NoMatchError(ValueError):
@@ -140,8 +149,8 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
     Args:
         conversion: what to write.
         out: the file.
-        backbone: loads the file as a detector would, to prove that it can; its values are overwritten. A few
-            backbones (mmdet's Swin) read only keys that begin with ``backbone.``: then the keys do.
+        backbone: loads the file as a detector would, to prove that it can; its values are overwritten. The
+            file's keys are those of the first of :data:`WAYS` that it reads.
 
     Raises:
         NoMatchError: the backbone's own way of loading does not bring back the tensors.
@@ -149,8 +158,8 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.pth")
     try:
-        for prefix in ("", "backbone."):
-            state = {prefix + key: value for key, value in conversion.state.items()}
+        for written_as in WAYS:
+            state = {written_as(key): value for key, value in conversion.state.items()}
             buffer = io.BytesIO()  # to a path, torch.save would write the temporary file's name into it
             torch.save({"state_dict": state, "meta": _meta(conversion)}, buffer)
             part.write_bytes(buffer.getbuffer())
