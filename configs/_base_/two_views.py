@@ -1,5 +1,5 @@
 # Data of box-domain pre-training: unlabelled images, proposals, two views of each image.
-# Other images:  --cfg-options train_dataloader.dataset.ann_file=OUT.json train_dataloader.dataset.data_prefix.img=DIR/
+# Other images:  --cfg-options train_dataloader.dataset.ann_file=PROPOSALS train_dataloader.dataset.data_prefix.img=DIR/
 colour = [  # one of these, or none, per view
     [],
     [dict(type="AutoContrast")],
@@ -29,7 +29,7 @@ train_dataloader = dict(
     batch_sampler=dict(type="AspectRatioBatchSampler"),
     dataset=dict(
         type="aligndet.ProposalDataset",
-        ann_file="data/coco/proposals/train2017.json",
+        ann_file="data/coco/proposals/train2017",
         data_prefix=dict(img="data/coco/train2017/"),
         pipeline=[
             dict(type="LoadImageFromFile"),

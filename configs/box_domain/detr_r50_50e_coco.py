@@ -1,7 +1,7 @@
 # Box-domain pre-training of DETR R50, COCO train2017 without labels, 50 epochs, on 256 clusters of proposals.
-#   python tools/make_proposals.py data/coco/train2017 data/coco/proposals/train2017.json
-#   python tools/cluster_proposals.py data/coco/proposals/train2017.json \
-#       data/coco/proposals/train2017_c256.json --images data/coco/train2017 --config mmdet::detr/detr_r50_8xb2-150e_coco.py
+#   python tools/make_proposals.py data/coco/train2017 data/coco/proposals/train2017
+#   python tools/cluster_proposals.py data/coco/proposals/train2017 \
+#       data/coco/proposals/train2017_c256 --images data/coco/train2017 --config mmdet::detr/detr_r50_8xb2-150e_coco.py
 #   tools/dist_train.sh configs/box_domain/detr_r50_50e_coco.py 8
 # Without clusters: ann_file of plain proposals and model.num_clusters=1.
 _base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
@@ -9,7 +9,7 @@ _base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
 model = dict(
     type="aligndet.BoxDomainPretrainer", detector="mmdet::detr/detr_r50_8xb2-150e_coco.py", num_clusters=256
 )
-train_dataloader = dict(dataset=dict(ann_file="data/coco/proposals/train2017_c256.json"))
+train_dataloader = dict(dataset=dict(ann_file="data/coco/proposals/train2017_c256"))
 train_cfg = dict(max_epochs=50)
 param_scheduler = [
     dict(type="MultiStepLR", begin=0, end=50, by_epoch=True, milestones=[40], gamma=0.1),
