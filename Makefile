@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | clean | help        (see `make help`)
+# make setup | demo | test | coverage | lint | clean | help        (see `make help`)
 VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -13,7 +13,7 @@ ARGS ?=
 KEY := $(shell cat requirements.txt pyproject.toml Makefile | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.set-up-$(KEY)
 
-.PHONY: help setup ops demo test lint clean
+.PHONY: help setup ops demo test coverage lint clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -50,6 +50,9 @@ demo: setup ## the whole road on generated images; IMAGES=folder takes your own
 
 test: setup ## all tests; ARGS="-k name" goes to pytest
 	$(PY) -m pytest $(ARGS)
+
+coverage: setup ## pre-train one config per family of mmdet for a step; ARGS="--all --jobs 2" tries all
+	$(PY) tools/coverage.py $(ARGS)
 
 lint: setup ## ruff (style, format) and mypy (types), without exclusions
 	$(PY) -m ruff check .
