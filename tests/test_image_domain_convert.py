@@ -209,7 +209,7 @@ def test_a_file_that_the_backbone_does_not_load_is_not_written(tmp_path: Path) -
 
 @pytest.mark.parametrize("official", [False, True], ids=["keys of a detector", "keys of the official code"])
 def test_swin_is_written_as_it_reads(official: bool, tmp_path: Path) -> None:
-    """mmdet's Swin reads ``backbone.`` keys; with ``convert_weights``, as stock configs, the official ones."""
+    """mmdet's Swin reads ``backbone.`` keys; with ``convert_weights``, in stock configs, official ones."""
     part = {"type": "SwinTransformer", "embed_dims": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2]}
     part["convert_weights"] = official
     torch.manual_seed(0)
