@@ -39,8 +39,9 @@ def each_in_a_process(
 ) -> Iterator[tuple[A, R | Died]]:
     """Yield (argument, result) as they finish.
 
-    Processes are forked from a server that has imported ``preload`` and nothing else, so that each starts
-    clean and at once. One that crashes, raises or takes too long costs its own argument only.
+    Processes are forked from a server that has imported the main module, ``preload`` and nothing else: each
+    starts clean and at once, and source that is edited meanwhile changes nothing. One that crashes, raises or
+    takes too long costs its own argument only.
 
     Args:
         function: of a module; its arguments and results travel as pickles.
@@ -50,7 +51,7 @@ def each_in_a_process(
         preload: modules that ``function`` needs.
     """
     context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
+    context.set_forkserver_preload(["__main__", *preload])
     waiting = iter(arguments)
     running: dict[Connection, _Running[A]] = {}
     try:
