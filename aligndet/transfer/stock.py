@@ -26,7 +26,7 @@ def without_downloads(config: Any) -> Any:
         return copy.deepcopy(config)
     plain = ConfigDict()
     for key, value in config.items():
-        loads = key == "init_cfg" and isinstance(value, dict) and value.get("type") == "Pretrained"
+        loads = key == "init_cfg" and isinstance(value, dict) and "checkpoint" in value  # PVT gives no type
         if loads or key in ("pretrained", "checkpoint_path"):
             continue
         plain[key] = without_downloads(value)
