@@ -3,6 +3,7 @@
 import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from torchvision.ops import nms
 from aligndet.image_domain.insloc.box_augmentation import BoxAugmentation, survivors
 from aligndet.image_domain.insloc.transforms import CopyAndPaste
 from aligndet.training import load_config
+
+ROOT = Path(__file__).parents[1]
 
 SIZE = (256, 256)
 ANCHORS = {
@@ -153,7 +156,7 @@ def test_more_than_one_stride_is_refused() -> None:
     [("insloc_r50_fpn_200e_imagenet", [32]), ("insloc_r50_c4_200e_imagenet", [16])],
 )
 def test_the_shipped_configs_have_the_papers_settings(config: str, expected: list[int]) -> None:
-    model: Any = load_config(f"configs/image_domain/{config}.py").model
+    model: Any = load_config(f"{ROOT}/configs/image_domain/{config}.py").model
     assert model.box_augmentation.anchor_generator == ANCHORS
     assert (model.box_augmentation.iou_thr, model.box_augmentation.nms_thr) == (0.5, 0.7)
     assert model.augmented_strides == expected

@@ -21,12 +21,14 @@ from tests.test_image_domain_insloc_model import batch, build
 from tools.convert_backbone import main as convert_backbone
 from tools.export_insloc import main as export_tool
 
-FINETUNE = "configs/finetune/insloc_{}.py"
+ROOT = Path(__file__).parents[1]
+
+FINETUNE = ROOT / "configs" / "finetune"
 
 
 def small(name: str) -> Config:
     """A shipped fine-tuning config in the widths of ``tests.test_image_domain_insloc_model.build``."""
-    cfg = load_config(FINETUNE.format(name))
+    cfg = load_config(str(FINETUNE / f"insloc_{name}.py"))
     model = cfg.model
     model.backbone.depth = 18
     if "c4" in name:
@@ -224,7 +226,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, capsys: pytes
 def test_the_normalisation_travels(tmp_path: Path) -> None:
     """Ours is in the checkpoint's config, the published code's is known; both are written for the check."""
     model = trained("fpn")
-    stage_1 = load_config("configs/image_domain/insloc_r50_fpn_200e_imagenet.py")
+    stage_1 = load_config(f"{ROOT}/configs/image_domain/insloc_r50_fpn_200e_imagenet.py")
     cfg = small("mask-rcnn_r50_fpn_1x_coco")
     cfg.dump(tmp_path / "detector.py")
     for number, (state, meta) in enumerate(
@@ -244,7 +246,7 @@ def test_the_backbone_tool_reads_insloc_too(
 ) -> None:
     """Any detector's backbone from an InsLoc checkpoint: the query network's is chosen, not the key's."""
     model = trained(architecture)
-    backbone = load_config("configs/image_domain/insloc_r50_fpn_200e_imagenet.py").model.backbone
+    backbone = load_config(f"{ROOT}/configs/image_domain/insloc_r50_fpn_200e_imagenet.py").model.backbone
     backbone.update(depth=18)
     if architecture == "fpn":
         backbone.base_channels = 8

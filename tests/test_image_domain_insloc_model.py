@@ -4,6 +4,7 @@ import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has n
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +19,14 @@ from aligndet.image_domain.insloc import InsLoc
 from aligndet.image_domain.insloc.key_queue import KeyQueue
 from aligndet.training import load_config
 
+ROOT = Path(__file__).parents[1]
+
 SIZE = 64
 
 
 def config(architecture: str = "fpn", **options: Any) -> ConfigDict:
     """The shipped R50 config with narrow layers, ResNet-18 blocks and 64 px composites."""
-    model = load_config(f"configs/image_domain/insloc_r50_{architecture}_200e_imagenet.py").model
+    model = load_config(f"{ROOT}/configs/image_domain/insloc_r50_{architecture}_200e_imagenet.py").model
     model.pop("type")
     model.backbone.update(depth=18, base_channels=64 if architecture == "c4" else 8)
     head = model.roi_head.bbox_head
@@ -148,11 +151,10 @@ def test_levels_share_one_head_and_one_batch_norm() -> None:
 
 
 def test_the_head_has_the_papers_layers() -> None:
-    model = InsLoc(
-        **{k: v for k, v in load_config("configs/image_domain/insloc_r50_fpn_200e_imagenet.py").model.items()
-           if k not in ("type", "queue_len")},
-        queue_len=8,
-    )  # fmt: skip
+    shipped = load_config(f"{ROOT}/configs/image_domain/insloc_r50_fpn_200e_imagenet.py").model
+    assert (shipped.queue_len, shipped.momentum, shipped.head.temperature) == (65536, 0.001, 0.2)
+    options = {key: value for key, value in shipped.items() if key not in ("type", "queue_len")}
+    model = InsLoc(**options, queue_len=8)
     head = model.encoder_q.roi_head.bbox_head
     assert [tuple(conv.conv.weight.shape) for conv in head.shared_convs] == [(256, 256, 3, 3)] * 4
     assert all(isinstance(conv.bn, torch.nn.BatchNorm2d) for conv in head.shared_convs)
@@ -160,8 +162,6 @@ def test_the_head_has_the_papers_layers() -> None:
     assert tuple(head.fc_cls.weight.shape) == (128, 1024)
     assert model.queue.keys.shape == (4, 128, 8)
     assert all(conv.with_norm for conv in model.encoder_q.neck.lateral_convs)  # type: ignore[union-attr]
-    shipped = load_config("configs/image_domain/insloc_r50_fpn_200e_imagenet.py").model
-    assert (shipped.queue_len, shipped.momentum, shipped.head.temperature) == (65536, 0.001, 0.2)
 
 
 def test_the_augmented_box_goes_to_the_listed_levels_of_the_query_only() -> None:

@@ -16,7 +16,7 @@ import torch
 from aligndet.training import load_config, train
 
 ROOT = Path(__file__).parents[1]
-CONFIG = "configs/image_domain/insloc_r18_fpn_folder.py"
+CONFIG = f"{ROOT}/configs/image_domain/insloc_r18_fpn_folder.py"
 
 
 @pytest.fixture

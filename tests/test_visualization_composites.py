@@ -14,6 +14,8 @@ import torch
 from aligndet.visualization.composites import AUGMENTED, TRUE, draw_composites
 from tools.show_composites import main
 
+ROOT = Path(__file__).parents[1]
+
 
 def item() -> dict[str, Any]:
     """Black views of 64 px; the query's box is (8, 16, 40, 48), the key's (20, 4, 60, 30)."""
@@ -55,7 +57,12 @@ def test_the_tool_draws_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture) 
     rng = np.random.default_rng(0)
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
-    argv = ["configs/image_domain/insloc_r18_fpn_folder.py", str(tmp_path / "out.png"), "--count", "2"]
+    argv = [
+        f"{ROOT}/configs/image_domain/insloc_r18_fpn_folder.py",
+        str(tmp_path / "out.png"),
+        "--count",
+        "2",
+    ]
     argv += ["--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}"]
     assert main(argv) == 0
     picture = cv2.imread(str(tmp_path / "out.png"))

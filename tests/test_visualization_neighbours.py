@@ -16,6 +16,8 @@ from aligndet.visualization.neighbours import draw_neighbours, nearest
 from tests.small_coco import make_coco
 from tools.show_neighbours import main, same_class
 
+ROOT = Path(__file__).parents[1]
+
 
 def test_neighbours_are_of_other_images_best_first() -> None:
     embeddings = np.array([[1.0, 0], [1, 0.01], [2, 1], [0, 1], [-1, 0]])
@@ -59,7 +61,7 @@ def checkpoint(tmp_path: Path) -> Path:
         "model.roi_head.bbox_head.conv_out_channels": 8,
         "model.queue_len": 8,
     }
-    cfg = load_config("configs/image_domain/insloc_r18_fpn_folder.py", options)
+    cfg = load_config(f"{ROOT}/configs/image_domain/insloc_r18_fpn_folder.py", options)
     torch.manual_seed(0)
     state = MODELS.build(cfg.model).state_dict()
     torch.save({"meta": {"cfg": cfg.pretty_text}, "state_dict": state}, tmp_path / "epoch_1.pth")
