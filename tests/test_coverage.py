@@ -330,6 +330,7 @@ def test_the_tool_tries_once_and_remembers(
     """In a process of its own, a real detector; the second time its row is known and no process starts."""
     name = config_file(tmp_path, "small.py", detector("retinanet"))
     work, out = tmp_path / "work", tmp_path / "coverage.md"
+    monkeypatch.setattr(run, "state", lambda: "as it is")
     command = ["--config", name, "--work-dir", str(work), "--out", str(out)]
     assert coverage.main(command) == 0
     assert "1 models, 1 to try" in capsys.readouterr().out
@@ -344,9 +345,10 @@ def test_a_process_that_dies_is_a_failure(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(run, "each_in_a_process", lambda f, names, *_: ((n, Died("killed")) for n in names))
     name = config_file(tmp_path, "small.py", detector("retinanet"))
     work = tmp_path / "work"
+    monkeypatch.setattr(run, "state", lambda: "as it is")
     assert coverage.main(["--config", name, "--work-dir", str(work)]) == 1
     assert "killed" in (work / "failures.txt").read_text()
-    known = journal.Journal(work / "rows.jsonl", journal.state()).rows()
+    known = journal.Journal(work / "rows.jsonl", "as it is").rows()
     assert [row.status for row in known.values()] == [FAILED]
     model = zoo.describe(name)
     tried = [row.reason for row in run.run([model], run.Options(work, again=True))]
