@@ -1,6 +1,6 @@
 """Adapters: how any detector becomes slots and box losses."""
 
-from . import decoded, label, query, roi, rpn, score
+from . import decoded, instance, label, query, roi, rpn, score
 from .base import Adapter, adapter_for, serves
 from .boxes_only import boxes_only
 from .classifiers import classifier_names
@@ -11,6 +11,7 @@ __all__ = [
     "boxes_only",
     "classifier_names",
     "decoded",
+    "instance",
     "label",
     "query",
     "roi",

@@ -19,9 +19,8 @@ _ROI_PARTS = (
     *("semantic_head", "semantic_roi_extractor", "semantic_fusion", "glbctx_head", "feat_relay_head"),
 )
 
-#: Class -> its relative that needs boxes only, the options that the relative does not know, and those that
-#: the relative has another default for.
-_RELATIVES: dict[str, tuple[Any, ...]] = {
+#: Class -> its relative that needs boxes only, and the options that the relative does not know.
+_RELATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
     # detectors
     "SingleStageInstanceSegmentor": ("SingleStageDetector", ()),
     "PanopticFPN": ("MaskRCNN", ()),
@@ -31,8 +30,6 @@ _RELATIVES: dict[str, tuple[Any, ...]] = {
     "KnowledgeDistillationSingleStageDetector": ("SingleStageDetector", ("teacher_ckpt", "eval_teacher")),
     "LAD": ("PAA", ("teacher_backbone", "teacher_neck", "teacher_bbox_head", "teacher_ckpt", "eval_teacher")),
     # heads of one stage
-    "RTMDetInsSepBNHead": ("RTMDetSepBNHead", ("loss_mask",), {"with_objectness": False}),
-    "RTMDetInsHead": ("RTMDetHead", ("loss_mask", "num_prototypes", "dyconv_channels", "num_dyconvs")),
     "CondInstBboxHead": ("FCOSHead", ("num_params",)),
     "LDHead": ("GFLHead", ("loss_ld", "loss_ld_vlr", "loss_kd", "loss_im", "imitation_method")),
     "LADHead": ("PAAHead", ()),
@@ -69,9 +66,7 @@ def _relative(config: Any) -> None:
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     for ancestor in cls.__mro__ if isinstance(cls, type) else ():
         if ancestor.__name__ in _RELATIVES:
-            config["type"], unknown, *defaults = _RELATIVES[ancestor.__name__]
+            config["type"], unknown = _RELATIVES[ancestor.__name__]
             for option in unknown:
                 config.pop(option, None)
-            for option, value in (defaults[0] if defaults else {}).items():
-                config.setdefault(option, value)
             return

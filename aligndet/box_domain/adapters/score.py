@@ -134,15 +134,6 @@ def _allow_border(config: Any) -> None:
         _allow_border(part)
 
 
-@serves("YOLACTHead")
-class MaskCoefficientAdapter(ScoreAdapter):
-    """YOLACT: its head also gives coefficients for masks; nothing trains them here."""
-
-    def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
-        super().__init__(detector, classifiers, **options)
-        detector.bbox_head.conv_coeff.requires_grad_(False)
-
-
 @serves("PAAHead")
 class OverlapAdapter(ScoreAdapter):
     """PAA: scores thin out its assigner's lax candidates (IoU 0.1); here IoU does.
