@@ -141,11 +141,12 @@ model = dict(
     neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
     bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1),
 )
-small = dict(type='Resize', scale=(64, 64), keep_ratio=True)
+small = _base_.test_pipeline
+small[1].scale = _base_.train_pipeline[2].scale = (64, 64)
 train_cfg = dict(max_epochs=1)
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
-val_dataloader = dict(num_workers=0, persistent_workers=False)
-test_dataloader = dict(num_workers=0, persistent_workers=False)
+one_process = dict(batch_size=2, num_workers=0, persistent_workers=False)
+train_dataloader = dict(**one_process, dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = test_dataloader = dict(**one_process, dataset=dict(pipeline=small))
 default_hooks = dict(logger=dict(interval=1))
 """
 LOADER = ("train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False")
@@ -174,7 +175,8 @@ def test_from_a_folder_to_a_fine_tuned_detector(tmp_path: Path, ran: list[str]) 
     (tmp_path / "det.py").write_text(DETECTOR.format(root=ROOT))
     labels = [make_coco(tmp_path / "labelled", 4, seed) for seed in range(2)]
     narrow = "model.backbone.base_channels=8 model.backbone.stem_channels=8 model.neck.in_channels=64"
-    image = (*narrow.split(), "train_dataloader.batch_size=4", *STEPS)
+    crop = "train_dataloader.dataset.pipeline.1.transforms.0.0.scale=64"
+    image = (*narrow.split(), crop, "train_dataloader.batch_size=4", *STEPS)
     options = {"proposals": ("--backend", "random", "--workers", "0"), "image": image, "box": STEPS}
     asked = road(
         tmp_path,
