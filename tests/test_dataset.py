@@ -12,6 +12,7 @@ import pytest
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader
 
 from aligndet.box_domain import LoadProposals, ProposalDataset, ProposalInstances
 from aligndet.proposals.formats import read_proposals
@@ -135,6 +136,17 @@ def test_a_sample_holds_a_view_of_the_file_and_copies_cost_nothing(tmp_path: Pat
     assert pickle.loads(pickle.dumps(data)).get_data_info(3)["img_path"] == data.get_data_info(3)["img_path"]
 
 
+def test_data_loader_workers_read_the_same_samples(tmp_path: Path) -> None:
+    data = load(as_store(many(tmp_path)), tmp_path / "images")
+    data.pipeline.transforms.append(LoadProposals())
+    loader: DataLoader = DataLoader(data, 2, num_workers=2, collate_fn=list)
+    samples = [sample for batch in loader for sample in batch]
+    assert [sample["img_id"] for sample in samples] == [data.get_data_info(i)["img_id"] for i in range(9)]
+    for index, sample in enumerate(samples):
+        expected = data.get_data_info(index)["instances"].boxes
+        np.testing.assert_array_equal(sample["gt_bboxes"].numpy(), expected)
+
+
 def test_filter_and_subsets(tmp_path: Path) -> None:
     path = as_store(many(tmp_path))
     data = load(path, tmp_path / "images")
@@ -143,7 +155,8 @@ def test_filter_and_subsets(tmp_path: Path) -> None:
     assert len(load(path, tmp_path / "images", filter_cfg={"min_size": 62})) == 8
     assert len(load(path, tmp_path / "images", indices=4)) == 4
     ids = [data.get_data_info(i)["img_id"] for i in range(len(data))]
-    for indices, expected in [(3, ids[:3]), (-2, ids[-2:]), ([5, 0], [ids[5], ids[0]])]:
+    cases: list[tuple[Any, list[int]]] = [(3, ids[:3]), (-2, ids[-2:]), ([5, 0], [ids[5], ids[0]])]
+    for indices, expected in cases:
         part = data.get_subset(indices)
         assert [part.get_data_info(i)["img_id"] for i in range(len(part))] == expected
         assert part.proposals is data.proposals

@@ -1,11 +1,11 @@
-"""Stage 0: unlabelled images -> boxes ("proposals"), as COCO json.
+"""Stage 0: unlabelled images -> boxes ("proposals"), in a store or as COCO json.
 
-A numpy and OpenCV world: nothing in this package imports torch or an OpenMMLab package, so that proposals
-can be made in a small environment of their own (the `opencv` backend needs one, see
-:mod:`aligndet.proposals.backends.opencv`).
+A numpy, numba and OpenCV world: nothing in this package imports torch or an OpenMMLab package, so that
+proposals can be made in a small environment of their own.
 
-    images.list_images -> backends.make_backend -> filters.filter_boxes -> coco.assemble
-                          \\______________ runner.make_proposals, parallel and resumable ______________/
+    images.list_images -> backends.make_backend -> filters.filter_rows -> parts -> store_writer.StoreWriter
+                          \\____________ runner.make_proposals, parallel and resumable ____________/
+    formats.read_proposals: a store, or other kinds of proposal files -> store.ProposalStore (columns)
 """
 
 from .boxes import iou_matrix, recall, suppress
