@@ -2,6 +2,7 @@
 
 import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
 
+import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,15 @@ ROOT = Path(__file__).parents[1]
 FINETUNE = ROOT / "configs" / "finetune"
 
 
+@cache
+def shipped(name: str) -> Config:
+    """A shipped fine-tuning config; not to be changed."""
+    return load_config(str(FINETUNE / f"insloc_{name}.py"))
+
+
 def small(name: str) -> Config:
     """A shipped fine-tuning config in the widths of ``tests.test_image_domain_insloc_model.build``."""
-    cfg = load_config(str(FINETUNE / f"insloc_{name}.py"))
+    cfg = copy.deepcopy(shipped(name))
     model = cfg.model
     model.backbone.depth = 18
     if "c4" in name:

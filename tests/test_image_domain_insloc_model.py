@@ -4,6 +4,7 @@ import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has n
 
 import copy
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,15 @@ ROOT = Path(__file__).parents[1]
 SIZE = 64
 
 
+@cache
+def shipped(architecture: str) -> ConfigDict:
+    """The model of the shipped R50 config; not to be changed."""
+    return load_config(f"{ROOT}/configs/image_domain/insloc_r50_{architecture}_200e_imagenet.py").model
+
+
 def config(architecture: str = "fpn", **options: Any) -> ConfigDict:
     """The shipped R50 config with narrow layers, ResNet-18 blocks and 64 px composites."""
-    model = load_config(f"{ROOT}/configs/image_domain/insloc_r50_{architecture}_200e_imagenet.py").model
+    model = copy.deepcopy(shipped(architecture))
     model.pop("type")
     model.backbone.update(depth=18, base_channels=64 if architecture == "c4" else 8)
     head = model.roi_head.bbox_head
@@ -151,9 +158,9 @@ def test_levels_share_one_head_and_one_batch_norm() -> None:
 
 
 def test_the_head_has_the_papers_layers() -> None:
-    shipped = load_config(f"{ROOT}/configs/image_domain/insloc_r50_fpn_200e_imagenet.py").model
-    assert (shipped.queue_len, shipped.momentum, shipped.head.temperature) == (65536, 0.001, 0.2)
-    options = {key: value for key, value in shipped.items() if key not in ("type", "queue_len")}
+    own = shipped("fpn")
+    assert (own.queue_len, own.momentum, own.head.temperature) == (65536, 0.001, 0.2)
+    options = {key: value for key, value in own.items() if key not in ("type", "queue_len")}
     model = InsLoc(**options, queue_len=8)
     head = model.encoder_q.roi_head.bbox_head
     assert [tuple(conv.conv.weight.shape) for conv in head.shared_convs] == [(256, 256, 3, 3)] * 4

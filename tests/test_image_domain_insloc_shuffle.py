@@ -71,7 +71,7 @@ def run_two(script: str, folder: Path) -> str:
         port = free.getsockname()[1]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}"]
-    done = subprocess.run([*command, str(path)], env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, str(path)], env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
 

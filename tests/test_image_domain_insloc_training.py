@@ -95,7 +95,7 @@ def test_two_processes_train_one_model(images: Path, tmp_path: Path) -> None:
     changes = [f"{key}={value}".replace(" ", "") for key, value in options(images, 1).items()]
     changes += ["train_dataloader.batch_size=2"]
     command = ["bash", "tools/dist_train.sh", CONFIG, "2", "--work-dir", str(work), "--cfg-options", *changes]
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     weights = state(work / "epoch_1.pth")
     assert weights["queue.position"].item() == 8, "two steps, each with the keys of both processes"
