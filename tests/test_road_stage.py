@@ -223,7 +223,24 @@ def test_a_config_is_all_that_it_inherits_and_names(tmp_path: Path) -> None:
     assert len(seen) == 3
     (tmp_path / "c.py").write_text((tmp_path / "c.py").read_text() + "\n# only a comment")
     assert config_content("c.py", tmp_path) in seen
-    assert '"depth": 50' in config_content("mmdet::retinanet/retinanet_r50_fpn_1x_coco.py", tmp_path)
+    stock = config_content("mmdet::retinanet/retinanet_r50_fpn_1x_coco.py", tmp_path)
+    assert "retinanet_r50_fpn.py" in stock
+    assert "'DetDataPreprocessor'" in stock, "the content of its bases"
+
+
+def test_a_config_that_is_not_there_or_no_python(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"Config not found: typo\.py"):
+        config_content("typo.py", tmp_path)
+    (tmp_path / "c.py").write_text("a = (")
+    with pytest.raises(ValueError, match=r"c\.py is no Python config"):
+        config_content("c.py", tmp_path)
+
+
+def test_the_shipped_configs_are_followed_to_the_detector() -> None:
+    """Through ``{{ fileDirname }}`` of a pre-training config and the bases of the detector's."""
+    found = config_content("configs/demo/alignment_r18.py", ROOT)
+    for name in ("retinanet_lite0_256px.py", "two_views.py", "demo/retinanet_r18.py", "coco_detection.py"):
+        assert name in found
 
 
 def test_images_are_names_sizes_and_times(tmp_path: Path) -> None:

@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.util
 import json
 import os
+import re
 from pathlib import Path
-from typing import Any
 
 from aligndet.proposals.images import SUFFIXES
 
-CONFIG_DEPTH = 3  # a pre-training config names a detector config, which may name another
+FILE_FOLDER = re.compile(r"\{\{\s*fileDirname\s*\}\}")
 
 
 def config_content(name: str, root: Path) -> str:
-    """A config with everything it inherits, as one JSON text; configs that its values name are put in, too.
+    """Code of a config and of every config that its strings name (``_base_``, ``detector``), as text.
+
+    Comments and layout do not count. Nothing is run, so this takes milliseconds, while mmengine reads all
+    metafiles of mmdet for each ``'mmdet::…'`` that is inherited.
 
     Args:
         name: a file, absolute or below ``root``, or an installed one (``'mmdet::…'``).
-        root: folder that relative names are of.
+        root: folder that relative names are of, besides the config's own folder.
 
     Raises:
         FileNotFoundError: no such config.
+        ValueError: a config is no Python.
     """
-    return json.dumps(_content(name, root, CONFIG_DEPTH), sort_keys=True, default=str)
+    path = config_path(name, root, root)
+    if path is None:
+        raise FileNotFoundError(f"Config not found: {name}. Give a file, or 'mmdet::folder/name.py'.")
+    found: dict[Path, str] = {}
+    _collect(path, root, found)
+    return json.dumps([[str(path), code] for path, code in found.items()])
 
 
-def _content(name: str, root: Path, depth: int) -> Any:
-    from aligndet.configs import read_config
+def config_path(name: str, here: Path, root: Path) -> Path | None:
+    """The file of a config that is named in folder ``here``; None where there is none."""
+    package, installed, below = name.rpartition("::")
+    if installed:
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        origin = Path(spec.origin).parent if spec and spec.origin else None
+        places = [origin / ".mim" / "configs" / below] if origin else []
+    else:
+        plain = FILE_FOLDER.sub(str(here), name)
+        places = [here / plain, root / plain]
+    return next((path.resolve() for path in places if path.is_file()), None)
 
-    config = read_config(name if "::" in name else str(root / name))
-    return _with_named(config.to_dict(), root, depth)
 
-
-def _with_named(node: Any, root: Path, depth: int) -> Any:
-    if isinstance(node, dict):
-        return {str(key): _with_named(value, root, depth) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_with_named(item, root, depth) for item in node]
-    if depth and isinstance(node, str) and is_config(node, root):
-        return [node, _content(node, root, depth - 1)]
-    return node
+def _collect(path: Path, root: Path, found: dict[Path, str]) -> None:
+    """Put a config and all that it names into ``found``."""
+    if path in found:
+        return
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise ValueError(f"{path} is no Python config: {error}") from error
+    found[path] = ast.dump(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
+            named = config_path(node.value, path.parent, root)
+            if named:
+                _collect(named, root, found)
 
 
 def is_config(word: str, root: Path) -> bool:
