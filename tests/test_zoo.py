@@ -15,10 +15,11 @@ from aligndet.coverage.zoo import read_model
 CONFIGS = {
     "AnchorAdapter": "retinanet/retinanet_r18_fpn_1x_coco.py",
     "PointAdapter": "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
-    "RoIAdapter": "cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py",
+    "RoIAdapter": "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
     "CrowdAdapter": "crowddet/crowddet-rcnn_refine_r50_fpn_8xb2-30e_crowdhuman.py",
     "QueryAdapter": "conditional_detr/conditional-detr_r50_8xb2-50e_coco.py",
-    "ScoreAdapter": "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py",
+    "ScoreAdapter": "ld/ld_r18-gflv1-r101_fpn_1x_coco.py",
+    "MaskKernelAdapter": "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py",
     "MaskCoefficientAdapter": "yolact/yolact_r50_1xb8-55e_coco.py",
     "OverlapAdapter": "lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py",
     "RPNAdapter": "rpn/rpn_r50_fpn_1x_coco.py",
@@ -39,12 +40,19 @@ def shallow(name: str) -> ConfigDict:
     for part in ("encoder", "decoder"):
         if part in model:
             model[part].num_layers = 2
-    if model.type == "RPN":
-        model.rpn_head.num_classes = 1  # mmdet cannot build its Cascade RPN without
+    if model.get("rpn_head", {}).get("type") == "CascadeRPNHead":
+        mend(model.rpn_head)
     heads = model.get("roi_head", {}).get("bbox_head", [])
     for head in heads if isinstance(heads, list) else [heads]:
         head.fc_out_channels = 64
     return model
+
+
+def mend(cascade_rpn: ConfigDict) -> None:
+    """mmdet cannot build its own config of this head: it lacks an option and has one of another version."""
+    cascade_rpn.num_classes = 1
+    for stage in cascade_rpn.stages:
+        stage.pop("sampling")
 
 
 def narrow(config: Any, key: str) -> None:
