@@ -48,8 +48,8 @@ endif
 demo: setup ## the whole road on generated images; IMAGES=folder takes your own
 	$(PY) tools/demo.py $(if $(IMAGES),--images "$(IMAGES)") $(ARGS)
 
-test: setup ## all tests; ARGS="-k name" goes to pytest
-	$(PY) -m pytest $(ARGS)
+test: setup ## all tests, a process per core; ARGS="-k name" goes to pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 coverage: setup ## pre-train one config per family of mmdet for a step; ARGS="--all --jobs 2" tries all
 	$(PY) tools/coverage.py $(ARGS)

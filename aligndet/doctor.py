@@ -144,12 +144,13 @@ def check_opencv(packages: Packages, has_ximgproc: bool | None) -> Iterable[Find
 
 def check_proposals(packages: Packages, has_ximgproc: bool | None) -> Iterable[Finding]:
     """Backends that can make proposals."""
-    backends = ["selectivesearch"] if "selectivesearch" in packages else []
+    backends = ["fast"] if "numba" in packages else []
+    backends += ["selectivesearch"] if "selectivesearch" in packages else []
     backends += ["opencv (ximgproc)"] if has_ximgproc else []
     if backends:
         yield Finding(OK, f"proposal backends: {', '.join(backends)}")
     else:
-        yield Finding(FAULT, "no proposal backend", f"{PIP} install selectivesearch scikit-image")
+        yield Finding(FAULT, "no selective search", f"{PIP} install numba")
 
 
 def check_detectors(error: str) -> Iterable[Finding]:
