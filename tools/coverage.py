@@ -17,6 +17,7 @@ import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has n
 import argparse
 import functools
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -73,4 +74,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the document is written however it ends
     sys.exit(main())
