@@ -119,9 +119,10 @@ def test_stand_in_that_stock_tools_do_not_find() -> None:
 
 
 def test_no_proposal_backend() -> None:
+    numba = {"numba": doctor.Installed("numba", "0.68", set(), [])}
     assert [one.level for one in doctor.check_proposals({}, False)] == [FAULT]
     assert [one.level for one in doctor.check_proposals({}, True)] == [OK]
-    assert [one.level for one in doctor.check_proposals({"numba": "0.68"}, False)] == [OK]
+    assert [one.level for one in doctor.check_proposals(numba, False)] == [OK]
 
 
 @pytest.mark.parametrize(("level", "status"), [(OK, 0), (NOTE, 0), (FAULT, 1)])
