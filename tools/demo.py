@@ -7,14 +7,13 @@ Interrupted, or a stage failed? The same command goes on from there.
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401
 from aligndet.demo.plan import Plan, available_cores
 from aligndet.demo.road import walk
-from aligndet.road.stage import StageError
+from aligndet.road.command import run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,16 +59,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the command under way, too
-    try:
-        walk(plan_of(args), lambda text: print(text, flush=True), args.progress_every)
-    except (StageError, ValueError, OSError) as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on where this one stopped", file=sys.stderr)
-        return 130
-    return 0
+    return run(lambda: walk(plan_of(args), lambda text: print(text, flush=True), args.progress_every))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401
 from aligndet.proposals.engines import usable_cores
+from aligndet.road.command import run
 from aligndet.road.plan import Road
-from aligndet.road.stage import StageError
 from aligndet.road.walk import walk
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,16 +92,7 @@ def road_of(args: argparse.Namespace) -> Road:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the command under way, too
-    try:
-        walk(road_of(args), lambda text: print(text, flush=True), args.progress_every)
-    except (StageError, ValueError, OSError) as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on where this one stopped", file=sys.stderr)
-        return 130
-    return 0
+    return run(lambda: walk(road_of(args), lambda text: print(text, flush=True), args.progress_every))
 
 
 if __name__ == "__main__":
