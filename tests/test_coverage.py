@@ -1,22 +1,15 @@
-"""The coverage tool: its conditions can fail, its processes may die, its rows outlive a run."""
+"""The coverage tool: one model, the zoo, processes that die, and a run."""
 
-import math
-import os
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
-from torch import nn
 
-import aligndet
 from aligndet.coverage import check, journal, kinds, run, zoo
 from aligndet.coverage.batch import two_views
-from aligndet.coverage.conditions import CheckError, check_gradients, check_losses, check_still
-from aligndet.coverage.document import document, write_document
 from aligndet.coverage.processes import Died, each_in_a_process
 from aligndet.coverage.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, Row
 from tests.small import detector
@@ -41,84 +34,6 @@ def test_views_mirror_each_other() -> None:
         assert (boxes[:, 2:] > boxes[:, :2]).all()
         assert torch.allclose(mirrored[:, [2, 0]], 96 - boxes[:, [0, 2]])
         assert one.gt_instances.instance_ids.tolist() == other.gt_instances.instance_ids.tolist()
-
-
-# what must hold after a step
-
-
-class Pretrainer(nn.Module):
-    """The parts of a pre-trainer after a step in which all is well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.online = nn.ModuleDict(
-            {"backbone": nn.Linear(2, 2), "neck": nn.Linear(2, 2), "head": nn.Linear(2, 2)}
-        )
-        self.online_adapter = nn.ModuleDict({"projectors": nn.Linear(2, 2)})
-        self.online["backbone"].requires_grad_(False)
-        for parameter in self.parameters():
-            parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
-
-
-def zero(parameter: Any) -> None:
-    parameter.grad.zero_()
-
-
-def test_gradients_that_are_right() -> None:
-    model = Pretrainer()
-    zero(model.online["neck"].bias)  # one tensor may be zero at the first step
-    check_gradients(model)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("part", "value", "complaint"),
-    [
-        ("neck", None, "1 tensors get no gradient: online.neck.weight"),
-        ("head", 0.0, "all gradients are zero in online.head"),
-        ("head", math.inf, "not finite: online.head.weight"),
-        ("backbone", 1.0, "frozen tensors are trained: online.backbone.weight"),
-    ],
-)
-def test_gradients_that_are_wrong(part: str, value: float | None, complaint: str) -> None:
-    model = Pretrainer()
-    layer = model.online[part]
-    layer.weight.grad = None if value is None else torch.full((2, 2), value)
-    if value == 0.0:
-        zero(layer.bias)
-    with pytest.raises(CheckError, match=complaint):
-        check_gradients(model)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("losses", "positives", "complaint"),
-    [
-        ({"loss_bbox": torch.tensor(math.nan)}, 3, "not finite: loss_bbox"),
-        ({"loss_bbox": [torch.tensor(1.0), torch.tensor(math.inf)]}, 3, "not finite: loss_bbox"),
-        ({}, 3, "no loss of its own"),
-        ({"loss_bbox": torch.tensor(1.0)}, 0, "none of 9 slots"),
-        ({"loss_bbox": torch.tensor(1.0), "loss_contrast": torch.tensor(0.0)}, 3, "loss_contrast is 0.0"),
-    ],
-)
-def test_losses_that_are_wrong(losses: dict, positives: int, complaint: str) -> None:
-    row = Row("a.py", slots=9, positives=positives)
-    with pytest.raises(CheckError, match=complaint):
-        check_losses({"loss_contrast": torch.tensor(2.0), "positives": torch.tensor(3.0), **losses}, row)
-
-
-def test_losses_are_summed_without_the_contrast_and_the_counts() -> None:
-    row = Row("a.py", slots=9, positives=3)
-    losses = {"loss_rpn": [torch.tensor(1.0), torch.tensor(2.0)], "s0.loss_bbox": torch.tensor(0.5)}
-    check_losses({**losses, "loss_contrast": torch.tensor(7.0), "positives": torch.tensor(3.0)}, row)
-    assert (row.losses, row.contrast) == (3.5, 7.0)
-
-
-def test_a_backbone_whose_statistics_moved() -> None:
-    backbone = nn.BatchNorm2d(3)
-    before = {key: value.clone() for key, value in backbone.state_dict().items()}
-    check_still(before, backbone.eval())
-    backbone.train()(torch.randn(2, 3, 4, 4))
-    with pytest.raises(CheckError, match="3 tensors of the backbone changed: running_mean"):
-        check_still(before, backbone)
 
 
 # one model
@@ -235,90 +150,6 @@ def test_processes_that_crash_or_take_too_long_cost_their_own_argument_only() ->
         fine: 42,
     }
     assert dict(each_in_a_process(time.sleep, [600.0], limit=1)) == {600.0: Died("took more than 1 s")}
-
-
-# rows and the document
-
-
-def test_rows_outlive_a_run_until_the_source_changes(tmp_path: Path) -> None:
-    path = tmp_path / "work" / "rows.jsonl"
-    first = journal.Journal(path, "state 1")
-    first.add("a", Row("a.py", status=FAILED, reason="broken"))
-    first.add("a", Row("a.py", status=OK, slots=7))
-    first.add("b", Row("b.py", status=OK))
-    with path.open("a") as file:
-        file.write('{"key": "c", "st')  # the run was killed here
-    assert {key: row.status for key, row in first.rows().items()} == {"a": OK, "b": OK}
-    assert first.rows()["a"] == Row("a.py", status=OK, slots=7)
-    changed = journal.Journal(path, "state 2")
-    assert changed.rows() == {}
-    changed.add("b", Row("b.py", status=OK))
-    assert {key: row.stale for key, row in changed.rows(stale=True).items()} == {"a": True, "b": False}
-
-
-def test_the_state_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "box_domain").mkdir()
-    module = tmp_path / "box_domain" / "step.py"
-    module.write_text("a = 1")
-    monkeypatch.setattr(journal, "SOURCES", ("box_domain",))
-    monkeypatch.setattr(journal, "aligndet", SimpleNamespace(__file__=str(tmp_path / "__init__.py")))
-    before = journal.source_hash()
-    assert before == journal.source_hash()
-    module.write_text("a = 2")
-    assert journal.source_hash() != before
-
-
-def test_every_source_that_rows_depend_on_exists() -> None:
-    root = Path(aligndet.__file__).parent
-    assert all((root / name).exists() for name in journal.SOURCES)
-
-
-def rows() -> list[Row]:
-    return [
-        Row(
-            "z/z.py",
-            "z",
-            "FCOS",
-            "FCOSHead",
-            "PointAdapter",
-            OK,
-            size=128,
-            slots=90,
-            contrast=1.25,
-            same=["z/y.py"],
-        ),
-        Row("a/a.py", "a", "DETR", "DETRHead", "QueryAdapter", FAILED, reason="a | b"),
-        Row("s/s.py", "s", "SOLO", status=REFUSED, reason="masks", same=["s/t.py"]),
-        Row("s/u.py", "s", "SOLO", status=REFUSED, reason="masks"),
-    ]
-
-
-def test_the_document() -> None:
-    lines = document(rows(), {"mmdet": "9.9"}, left=5)
-    assert "| ok | 1 | 2 | pre-trains, and the export loads into the stock detector |" in lines
-    assert "| all | 4 | 6 | |" in lines
-    assert "Of 2 distinct box detectors 1 are ok." in lines
-    assert "Versions: mmdet 9.9." in lines
-    assert any(line.startswith("5 models are not in the table") for line in lines)
-    assert not any("--stale" in line for line in lines)
-    assert any(line.startswith("1 rows") for line in document([Row("a.py", stale=True)], {}))
-    table = [line for line in lines if line.startswith(("| a/a.py", "| z/z.py"))]
-    assert table[0].endswith("| **failed**: a \\| b |")
-    assert table[1].startswith("| z/z.py (+1) | FCOS: FCOSHead | PointAdapter | 128 | 90 | 0 | 1.25 |")
-    assert "| refused | SOLO | 3 | s/s.py | masks |" in lines
-    assert "- z/z.py: z/y.py" in lines
-
-
-def test_the_document_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "docs" / "coverage.md"
-    write_document(rows(), path, "python tools/coverage.py", {}, (128, 320))
-    before = path.read_text()
-    assert "`python tools/coverage.py`" in before
-    assert "128 or 320 px" in before
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write_document([], path, "other", {}, (128,))
-    assert path.read_text() == before
 
 
 # the tool
