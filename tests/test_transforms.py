@@ -12,6 +12,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from aligndet.box_domain.loading import ProposalInstances
 from aligndet.box_domain.transforms import SampleProposals
 
 COLOURS = np.random.default_rng(0).permutation(
@@ -37,7 +38,7 @@ def painted(tmp_path: Path, size: tuple[int, int] = (300, 421)) -> dict[str, Any
         image[y : y + h, x : x + w] = COLOURS[number]
         boxes.append([x, y, x + w, y + h])
     cv2.imwrite(str(tmp_path / "image.png"), image)
-    instances = [{"bbox": box, "bbox_label": 3, "ignore_flag": 0} for box in boxes]
+    instances = ProposalInstances(np.array(boxes, np.float32), np.full(len(boxes), 3))
     return {
         "img_path": str(tmp_path / "image.png"),
         "img_id": 0,
