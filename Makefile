@@ -51,8 +51,8 @@ demo: setup ## the whole road on generated images; IMAGES=folder takes your own
 test: setup ## all tests, a process per core; ARGS="-k name" goes to pytest
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
-coverage: setup ## pre-train one config per family of mmdet for a step; ARGS="--all --jobs 2" tries all
-	$(PY) tools/coverage.py $(ARGS)
+coverage: setup ## pre-train one config per family of mmdet for a step; ARGS=--all tries all
+	$(PY) tools/coverage.py --jobs 2 $(ARGS)
 
 lint: setup ## ruff (style, format) and mypy (types), without exclusions
 	$(PY) -m ruff check .
