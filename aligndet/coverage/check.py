@@ -14,12 +14,12 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 
 from aligndet.box_domain import BoxDomainPretrainer
-from aligndet.box_domain.adapters import adapter_for
+from aligndet.box_domain.adapters import adapter_for, student
 from aligndet.box_domain.adapters.base import head_config
 from aligndet.box_domain.adapters.refusals import refuse
 from aligndet.transfer.export import fit
 from aligndet.transfer.source import Checkpoint, network_state
-from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet, student
+from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet
 
 from .batch import two_views
 from .conditions import CheckError, check_gradients, check_losses, check_still, require, some

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import inspect
 import logging
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
 from torch import nn
 
-from aligndet.box_domain.adapters import boxes_only, classifier_names
+from aligndet.box_domain.adapters import boxes_only, classifier_names, student
 
 
 def without_downloads(config: Any) -> Any:
@@ -68,20 +67,6 @@ def box_part_keys(config: Any) -> set[str]:
     with quiet(), torch.random.fork_rng(devices=[]):
         register_all_modules(init_default_scope=True)
         return set(MODELS.build(boxes_only(ConfigDict(without_downloads(config)))).state_dict())
-
-
-def student(config: Any) -> Any:
-    """The detector that a distillation config trains, without its teacher; other models as they are."""
-    kind = config.get("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    plain = next((c for c in getattr(cls, "__mro__", ()) if not _teacher_options(c)), cls)
-    if plain is cls:
-        return config
-    return ConfigDict({**{k: v for k, v in config.items() if "teacher" not in k}, "type": plain.__name__})
-
-
-def _teacher_options(cls: Any) -> list[str]:
-    return [name for name in inspect.signature(cls.__init__).parameters if "teacher" in name]
 
 
 @contextmanager

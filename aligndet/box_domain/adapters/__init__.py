@@ -2,7 +2,7 @@
 
 from . import decoded, instance, label, query, roi, rpn, score
 from .base import Adapter, adapter_for, serves
-from .boxes_only import boxes_only
+from .boxes_only import boxes_only, student
 from .classifiers import classifier_names
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "rpn",
     "score",
     "serves",
+    "student",
 ]

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from ..slots import Slots
+from .ancestry import ancestry
 from .classifiers import Classifier, find_classifiers, inputs, set_classes
 from .features import Features, Places, sample_slots
 from .projector import Projector
@@ -163,14 +163,16 @@ def adapter_for(detector: ConfigDict) -> type[Adapter]:
             message says why, and what to do.
     """
     refuse(detector)
-    name = head_config(detector)["type"]
-    head = MODELS.get(name) if isinstance(name, str) else name
-    if head is None:
+    config = head_config(detector)
+    classes = ancestry(config)
+    if not classes:
+        name = config["type"]
         raise ValueError(f"model.detector: head type {name!r} is not registered; is its module imported?")
-    for ancestor in head.__mro__:
+    for ancestor in classes:
         if ancestor.__name__ in _SERVED:
             return _SERVED[ancestor.__name__]
+    served = ", ".join(sorted(_SERVED))
     raise ValueError(
-        f"No adapter serves the head {head.__name__} (model.detector). Served: {', '.join(sorted(_SERVED))}, "
+        f"No adapter serves the head {classes[0].__name__} (model.detector). Served: {served}, "
         "and their sub-classes. docs/adapters.md shows how to add one."
     )

@@ -7,13 +7,15 @@ finds it in the stock detector, where the parts left out start as mmdet starts t
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
+from .ancestry import ancestry
+
 #: Config keys of parts that are left out, of the detector and of its RoI head.
-_DETECTOR_PARTS = ("mask_head", "semantic_head", "segm_head", "panoptic_fusion_head", "teacher_config")
+_DETECTOR_PARTS = ("mask_head", "semantic_head", "segm_head", "panoptic_fusion_head")
 _ROI_PARTS = (
     *("mask_head", "mask_roi_extractor", "mask_iou_head", "point_head", "mask_info_flow"),
     *("semantic_head", "semantic_roi_extractor", "semantic_fusion", "glbctx_head", "feat_relay_head"),
@@ -27,8 +29,6 @@ _RELATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
     "QueryInst": ("SparseRCNN", ()),
     "SCNet": ("CascadeRCNN", ()),
     "HybridTaskCascade": ("CascadeRCNN", ()),
-    "KnowledgeDistillationSingleStageDetector": ("SingleStageDetector", ("teacher_ckpt", "eval_teacher")),
-    "LAD": ("PAA", ("teacher_backbone", "teacher_neck", "teacher_bbox_head", "teacher_ckpt", "eval_teacher")),
     # heads of one stage
     "CondInstBboxHead": ("FCOSHead", ("num_params",)),
     "LDHead": ("GFLHead", ("loss_ld", "loss_ld_vlr", "loss_kd", "loss_im", "imitation_method")),
@@ -44,7 +44,8 @@ _RELATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def boxes_only(detector: ConfigDict) -> ConfigDict:
-    """Leave out of an mmdet model config, in place, what boxes cannot train. Returns it."""
+    """The part of an mmdet model config that boxes can train; ``detector`` may be changed."""
+    detector = student(detector)
     _relative(detector)
     for part in _DETECTOR_PARTS:
         detector.pop(part, None)
@@ -61,10 +62,22 @@ def boxes_only(detector: ConfigDict) -> ConfigDict:
     return detector
 
 
+def student(detector: Any) -> Any:
+    """The detector that a distillation config trains, without its teacher; other models as they are."""
+    kinds = ancestry(detector)
+    plain = next((kind for kind in kinds if not _teacher_options(kind)), None)
+    if plain is None or plain is kinds[0]:
+        return detector
+    kept = {key: value for key, value in detector.items() if "teacher" not in key}
+    return ConfigDict({**kept, "type": plain.__name__})
+
+
+def _teacher_options(cls: Any) -> list[str]:
+    return [name for name in inspect.signature(cls.__init__).parameters if "teacher" in name]
+
+
 def _relative(config: Any) -> None:
-    kind = config.get("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    for ancestor in cls.__mro__ if isinstance(cls, type) else ():
+    for ancestor in ancestry(config):
         if ancestor.__name__ in _RELATIVES:
             config["type"], unknown = _RELATIVES[ancestor.__name__]
             for option in unknown:

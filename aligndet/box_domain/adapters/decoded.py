@@ -9,6 +9,7 @@ import torch
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
+from ..slots import NO_INSTANCE
 from .base import serves
 from .matches import LEFT_OUT, CallRecorder, best_or
 from .score import ScoreAdapter
@@ -39,7 +40,7 @@ class DecodedAdapter(ScoreAdapter):
     def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`ScoreAdapter`."""
         instances = sample.gt_instances
-        ids = torch.full_like(places, -1)
+        ids = torch.full_like(places, NO_INSTANCE)
         if len(instances):
             boxes = self.boxes(*self.calls[0], image).detach()
             overlap, nearest = bbox_overlaps(boxes, instances.bboxes).max(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmdet.registry import MODELS
+from .ancestry import ancestry
 
 _LANGUAGE = (
     "it classifies by comparing with text, and proposals have none",
@@ -49,14 +49,11 @@ def refuse(detector: Any) -> None:
         ValueError: says why, and what to use instead.
     """
     for config in (detector, detector.get("bbox_head"), detector.get("mask_head")):
-        kind = config.get("type") if isinstance(config, dict) else None
-        for name in _ancestors(kind):
+        if not isinstance(config, dict):
+            continue
+        kind = config.get("type")
+        names = [cls.__name__ for cls in ancestry(config)] or [str(kind).rpartition(".")[2]]
+        for name in names:
             if name in _REFUSED:
                 why, instead = _REFUSED[name]
                 raise ValueError(f"model.detector: {kind} cannot be pre-trained here: {why}. {instead}.")
-
-
-def _ancestors(kind: Any) -> list[str]:
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    names = [ancestor.__name__ for ancestor in cls.__mro__] if isinstance(cls, type) else []
-    return names or [str(kind).rpartition(".")[2]]
