@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import nn
 
 from .box_domain.recipe import pretraining_config
 from .configs import read_config
+from .files import write_text
 from .image_domain.normalisation import check_normalisation
 
 
@@ -63,10 +63,7 @@ def wrap_config(
     register_all_modules(init_default_scope=True)
     config = pretraining_config(stock, proposals, images)
     config.merge_from_dict(options or {})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{os.getpid()}.{out.name}")
-    config.dump(part)
-    os.replace(part, out)
+    write_text(out, config.pretty_text)
     return Config.fromfile(out)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..files import write_text
 from .row import NO_DETECTOR, NOT_MMDET, OK, REFUSED, STATUSES, Row
 
 _HEAD = """# Coverage: every config of mmdet, tried
@@ -51,11 +51,7 @@ def write_document(
         left: models that were not tried.
     """
     head = _HEAD.format(command=command, sizes=" or ".join(map(str, sizes)))
-    text = "\n".join([head, *document(list(rows), versions, left)])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, "\n".join([head, *document(list(rows), versions, left)]))
 
 
 def document(rows: list[Row], versions: Mapping[str, str], left: int = 0) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mmdet
 
+from ..files import write_json
 from .check import check_config
 from .journal import Journal, state
 from .kinds import group
@@ -51,10 +51,7 @@ def read_zoo(work_dir: Path, tell: Tell = print) -> list[Model]:
     names = config_names()
     tell(f"reading {len(names)} configs of mmdet {mmdet.__version__}: a minute, once")
     models = group(describe(name) for name in names)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps([asdict(model) for model in models]), encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(path, [asdict(model) for model in models])
     return models
 
 

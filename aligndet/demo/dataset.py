@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ..files import write_bytes
 from .scene import Scene, render_scene
 from .shapes import CLASSES
 
@@ -58,7 +58,7 @@ def write_dataset(
         for split, count in counts.items():
             content = _write_split(out, split, count, size, seed, bar)
             files[split] = out / "annotations" / f"{split}.json"
-            _replace(files[split], json.dumps(content).encode())
+            write_bytes(files[split], json.dumps(content).encode())
     return files
 
 
@@ -74,7 +74,7 @@ def _write_split(out: Path, split: str, count: int, size: int, seed: int, bar: A
         scene = scene_of(split, number, size, seed)
         name = f"{split}/{number:06d}.jpg"
         data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-        _replace(out / "images" / name, data.tobytes())
+        write_bytes(out / "images" / name, data.tobytes())
         images.append({"id": number + 1, "file_name": name, "width": size, "height": size})
         if split != "unlabelled":
             annotations += _annotations(scene, number + 1, len(annotations) + 1)
@@ -91,11 +91,3 @@ def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, A
         row = {"id": first_id + offset, "image_id": image_id, "category_id": int(label) + 1, "iscrowd": 0}
         rows.append({**row, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": int(mask.sum())})
     return rows
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the whole of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from aligndet.files import write_bytes
 from aligndet.proposals.images import UnreadableImageError, list_images, read_image
 
 LONG_SIDE = 320  # pixels
@@ -76,8 +76,5 @@ def _copy(source: Path, copy: Path) -> str:
     if scale < 1:
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    temporary = copy.with_name(f"{copy.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
-    os.replace(temporary, copy)
+    write_bytes(copy, cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
     return ""

@@ -1,6 +1,5 @@
 """A checkpoint of any maker becomes the state of one detector's backbone, or an error says why it cannot."""
 
-import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
+from ..checkpoints import checkpoint_bytes
 from .keys import Match, candidates
 from .normalisation import Normalisation
 from .sources import Source
@@ -160,9 +160,7 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
     try:
         for written_as in WAYS:
             state = {written_as(key): value for key, value in conversion.state.items()}
-            buffer = io.BytesIO()  # to a path, torch.save would write the temporary file's name into it
-            torch.save({"state_dict": state, "meta": _meta(conversion)}, buffer)
-            part.write_bytes(buffer.getbuffer())
+            part.write_bytes(checkpoint_bytes(state, _meta(conversion)))
             if backbone is None or _loads(backbone, part, conversion.state):
                 os.replace(part, out)
                 return

@@ -7,14 +7,13 @@ average recall (AR), the mean of the recalls at IoU 0.5, 0.55 ... 0.95.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ..files import write_json
 from .boxes import area, iou_matrix
 from .formats import read_proposals
 from .store import ProposalStore
@@ -172,6 +171,4 @@ def write_numbers(found: Coverage, out: Path) -> None:
         "missing": found.missing,
         "proposals_per_image": found.mean,
     }
-    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
-    os.replace(temporary, out)
+    write_json(out, numbers, indent=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import content_hash
 from .layout import COLUMNS, FORMAT, META, SKIPPED, VERSION, decode_name, encode_name, name_hash
 
 Array = np.ndarray
@@ -138,7 +138,7 @@ class ProposalStore:
         """
         assert self.path is not None
         for name, expected in read_meta(self.path)["sha256"].items():
-            if file_hash(self.path / name) != expected:
+            if content_hash(self.path / name) != expected:
                 raise ValueError(f"{self.path / name}: changed since the store was written; write it again")
 
     def _rows(self, image: int) -> slice:
@@ -206,12 +206,3 @@ def _map(path: Path, name: str, meta: Mapping[str, Any]) -> Array:
             "the files do not belong together, write the store again"
         )
     return array
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

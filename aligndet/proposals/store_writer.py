@@ -12,9 +12,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..files import content_hash
 from .column_file import ColumnFile
 from .layout import COLUMNS, FORMAT, META, OPTIONAL, SKIPPED, VERSION, encode_name, name_hash
-from .store import ProposalStore, file_hash
+from .store import ProposalStore
 
 Array = np.ndarray
 
@@ -160,7 +161,7 @@ class StoreWriter:
             "skipped": self.skips,
             "columns": lengths,
             "info": self.info,
-            "sha256": {name: file_hash(self.folder / name) for name in files},
+            "sha256": {name: content_hash(self.folder / name) for name in files},
         }
         (self.folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
 

@@ -85,12 +85,3 @@ def images_content(folder: Path) -> str:
                 entry = f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n"
                 digest.update(entry.encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-def file_content(path: Path) -> str:
-    """Hash of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

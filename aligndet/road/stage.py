@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..files import write_text
 from .inputs import config_content, is_config
 from .progress import clock, progress, shown, tail
-from .state import mark, read_state, stamps, unchanged, write_state, write_text
+from .state import mark, read_state, stamps, unchanged, write_state
 
 Say = Callable[[str], None]
 

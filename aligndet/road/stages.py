@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
 
+from ..files import content_hash
 from . import numbers, written
-from .inputs import config_content, file_content, images_content
+from .inputs import config_content, images_content
 from .plan import Road
 from .stage import Stage
 from .state import stamps
@@ -62,7 +63,7 @@ def image_domain(road: Road) -> Stage:
         depends.append(images_content(road.images))
         whole = trains_detector(road.image_config)
     elif file := checkpoint_file(source):
-        depends.append(file_content(file))
+        depends.append(content_hash(file))
     tool = "export_insloc" if whole else "convert_backbone"
     commands.append(road.tool(tool, source, weights, "--detector", road.detector))
     return Stage(
@@ -146,7 +147,7 @@ def finetune(road: Road) -> Stage:
     folder, weights = road.path("4_finetune"), road.path("3_export", "detector.pth")
     run, config = folder / "run", folder / "finetune.py"
     text = (written.labelled_finetune if road.train else written.finetune)(road, weights)
-    labels = [file_content(path) for path in (road.train, road.val) if path]
+    labels = [content_hash(path) for path in (road.train, road.val) if path]
     return Stage(
         "4_finetune",
         "fine-tune: from the pre-trained detector",

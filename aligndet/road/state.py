@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .inputs import file_content
+from ..files import content_hash, write_text
 
 FILE = "stage.json"
 Stamp = dict[str, Any]
@@ -32,14 +31,6 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 def write_state(folder: Path, state: dict[str, Any]) -> None:
     """Write `stage.json`."""
     write_text(folder / FILE, json.dumps(state))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def stamps(paths: Iterable[Path], known: dict[str, Stamp] | None = None) -> dict[str, Stamp]:
@@ -69,7 +60,7 @@ def _stamp(path: Path, known: Stamp) -> Stamp:
     looks = [[str(file.relative_to(path)), *_looks(file)] for file in files]
     if looks == known.get("looks"):
         return known
-    contents = [[name, file_content(file)] for (name, *_), file in zip(looks, files, strict=True)]
+    contents = [[name, content_hash(file)] for (name, *_), file in zip(looks, files, strict=True)]
     return {"looks": looks, "hash": hashlib.sha256(json.dumps(contents).encode()).hexdigest()}
 
 

@@ -5,16 +5,14 @@ is repeated for every class, and parts that pre-training left out (mask heads) g
 initial values, so that loading into the unmodified detector misses the classifiers and nothing else.
 """
 
-import io
-import os
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from aligndet.checkpoints import write_checkpoint
 from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import (
@@ -194,8 +192,8 @@ def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
     network = "online" if source.is_pretraining else "detector"
     state = network_state(source, network) if source.is_pretraining else source.state
     stock = build_stock(config)
-    classifiers, trained = classifier_layers(config), box_part_keys(config)
-    fitted, report = fit(state, stock, classifiers, str(source.path), network, trained)
+    trained = box_part_keys(config) if source.is_pretraining else None
+    fitted, report = fit(state, stock, classifier_layers(config), str(source.path), network, trained)
     if source.is_pretraining:
         _refuse_other_detector(report, type(stock).__name__)
     if all(report.parts[key] == "backbone" for key in report.kept + report.tiled):
@@ -208,9 +206,4 @@ def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
 
 def save(state: State, out: Path, meta: dict[str, Any]) -> None:
     """Write an mmdet checkpoint atomically; the same content gives the same bytes."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()  # to a path, torch.save would write the temporary file's name into the archive
-    torch.save({"meta": meta, "state_dict": state}, buffer)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(buffer.getbuffer())
-    os.replace(temporary, out)
+    write_checkpoint(out, state, meta)

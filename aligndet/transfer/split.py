@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aligndet.transfer.files import read_json, write_json
+from aligndet.files import read_json, write_json
 
 
 @dataclass(frozen=True)

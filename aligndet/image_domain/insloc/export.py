@@ -8,7 +8,6 @@ at random, as in the paper (section 3.5 of the method notes: everything but thes
 from __future__ import annotations
 
 import copy
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ...checkpoints import write_checkpoint
 from ..keys import is_counter
 from ..normalisation import IMAGENET
 from ..sources import Source
@@ -191,7 +190,4 @@ def save(export: Export, source: Source, out: Path) -> None:
         "missing": list(export.missing),
         "normalisation": known.as_dict() if known else None,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    torch.save({"meta": meta, "state_dict": export.state}, part)
-    os.replace(part, out)
+    write_checkpoint(out, export.state, meta)

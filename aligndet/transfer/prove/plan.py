@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.transfer.files import content_hash, write_json
+from aligndet.files import content_hash, write_json
 from aligndet.transfer.prove.runs import run_config
 from aligndet.transfer.prove.settings import EvalSet, Settings, Start
 

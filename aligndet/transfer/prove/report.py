@@ -5,7 +5,7 @@ import math
 import os
 from pathlib import Path
 
-from aligndet.transfer.files import write_text
+from aligndet.files import write_text
 from aligndet.transfer.prove.results import Arm, Results
 
 

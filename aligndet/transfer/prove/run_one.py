@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aligndet  # noqa: F401  (before mmdet: provides the stand-in for missing compiled ops)
-from aligndet.transfer.files import write_json
+from aligndet.files import write_json
 
 
 def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from aligndet.files import content_hash
 from aligndet.transfer.export import fit_plain, save
-from aligndet.transfer.files import content_hash
 from aligndet.transfer.source import read_checkpoint
 
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from aligndet.transfer.files import write_json
+from aligndet.files import write_json
 
 
 class DivergedError(RuntimeError):

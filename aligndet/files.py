@@ -1,4 +1,4 @@
-"""Small file helpers of this package: atomic writes and content hashes."""
+"""Atomic writes and content hashes. Needs nothing but the standard library."""
 
 import hashlib
 import json
@@ -6,13 +6,20 @@ import os
 from pathlib import Path
 from typing import Any
 
+Buffer = bytes | memoryview
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader sees the old file or the whole new one."""
+
+def write_bytes(path: Path, data: Buffer) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(data)
     os.replace(temporary, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:
