@@ -18,6 +18,7 @@ from mmengine.registry import DATASETS
 from mmengine.runner import set_random_seed
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
+from aligndet.command import answer
 from aligndet.image_domain.insloc.box_augmentation import BoxAugmentation
 from aligndet.training import load_config
 from aligndet.visualization.composites import draw_composites, true_box
@@ -62,15 +63,14 @@ def draw(config: Config, count: int, columns: int, augmented: int, seed: int) ->
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
+
+    def work() -> str:
         config = load_config(args.config, args.cfg_options)
         picture = draw(config, args.count, args.columns, args.augmented, args.seed)
         write_image(picture, str(args.out))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {args.out}")
-    return 0
+        return f"wrote {args.out}"
+
+    return answer(work)
 
 
 if __name__ == "__main__":

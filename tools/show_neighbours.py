@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
+from aligndet.command import answer
 from aligndet.image_domain.insloc.embed import embed_boxes, load_insloc, read_windows
 from aligndet.visualization.drawing import write_image
 from aligndet.visualization.neighbours import draw_neighbours, nearest
@@ -49,7 +50,8 @@ def same_class(names: list[str], queries: np.ndarray, found: np.ndarray) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
+
+    def work() -> str:
         model, side = load_insloc(args.source)
         windows = read_windows(args.boxes, args.images, side, args.limit, args.min_side, args.seed)
         embeddings = embed_boxes(model, windows)
@@ -60,11 +62,9 @@ def main(argv: list[str] | None = None) -> int:
         queries = np.random.default_rng(args.seed).permutation(everyone)[: args.rows]
         found = nearest(embeddings, queries, args.neighbours, windows.images)
         write_image(draw_neighbours(windows.pixels, queries, found, windows.names), str(args.out))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {args.out}")
-    return 0
+        return f"wrote {args.out}"
+
+    return answer(work)
 
 
 if __name__ == "__main__":

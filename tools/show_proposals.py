@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401
+from aligndet.command import answer
 from aligndet.proposals.evaluate import coverage
 from aligndet.proposals.formats import KINDS, read_proposals
 from aligndet.visualization import proposal_report as report
@@ -55,13 +56,12 @@ def show(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
+
+    def work() -> str:
         show(args)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {args.out}")
-    return 0
+        return f"wrote {args.out}"
+
+    return answer(work)
 
 
 if __name__ == "__main__":

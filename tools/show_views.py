@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.config import Config, DictAction
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
+from aligndet.command import answer
 from aligndet.training import load_config
 from aligndet.visualization.drawing import fit, montage, write_image
 from aligndet.visualization.views import draw_views
@@ -45,14 +46,13 @@ def draw(config: Config, count: int, long_side: int, seed: int) -> np.ndarray:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
+
+    def work() -> str:
         picture = draw(load_config(args.config, args.cfg_options), args.count, args.long_side, args.seed)
         write_image(picture, str(args.out))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {args.out}")
-    return 0
+        return f"wrote {args.out}"
+
+    return answer(work)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ not replace fine-tuning.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..proposals.images import UnreadableImageError, read_image
+from .labelled_boxes import LabelledBoxes, read_boxes, with_pixels
 from .normalisation import IMAGENET, Normalisation
 
 
@@ -60,44 +59,26 @@ def read_crops(
     Raises:
         ValueError: no box is left, or the file is no COCO json with boxes.
     """
-    try:
-        data = json.loads(ann_file.read_text(encoding="utf-8"))
-        files = {image["id"]: image["file_name"] for image in data["images"]}
-        names = {category["id"]: category["name"] for category in data["categories"]}
-        boxes = [box for box in data["annotations"] if _usable(box, min_side)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{ann_file}: expected a COCO json with boxes and categories; got {error!r}"
-        ) from error
-    if limit is not None and len(boxes) > limit:
-        chosen = np.random.default_rng(seed).permutation(len(boxes))[:limit]
-        boxes = [boxes[int(number)] for number in np.sort(chosen)]
-    found = list(_cut(boxes, files, images, side))
+    labels = read_boxes(ann_file, lambda box: _usable(box, min_side), limit, seed)
+    found = list(_cut(labels, images, side))
     if not found:
         raise ValueError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
     pixels = torch.from_numpy(np.stack([crop for crop, _ in found])).permute(0, 3, 1, 2)
-    return Crops(pixels, np.array([label for _, label in found]), names)
+    return Crops(pixels, np.array([label for _, label in found]), labels.names)
 
 
 def _usable(box: dict, min_side: float) -> bool:
     return min(box["bbox"][2:]) >= min_side and not box.get("iscrowd")
 
 
-def _cut(boxes: Iterable[dict], files: dict, images: Path, side: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Crops with their class; each image is read once, an unreadable one is passed over."""
-    last, pixels = None, None
-    for box in sorted(boxes, key=lambda box: box["image_id"]):
-        if box["image_id"] != last:
-            last = box["image_id"]
-            try:
-                pixels = read_image(images / files[last])
-            except UnreadableImageError:
-                pixels = None
-        if pixels is not None:
-            x, y, w, h = (round(float(value)) for value in box["bbox"])
-            crop = pixels[max(0, y) : y + h, max(0, x) : x + w]
-            if crop.size:
-                yield cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA), box["category_id"]
+def _cut(labels: LabelledBoxes, images: Path, side: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Crops with their class."""
+    by_image = sorted(labels.boxes, key=lambda box: box["image_id"])
+    for box, pixels in with_pixels(by_image, labels.files, images):
+        x, y, w, h = (round(float(value)) for value in box["bbox"])
+        crop = pixels[max(0, y) : y + h, max(0, x) : x + w]
+        if crop.size:
+            yield cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA), box["category_id"]
 
 
 @torch.no_grad()

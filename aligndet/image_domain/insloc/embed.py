@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from mmengine.runner import find_latest_checkpoint
 from torch import Tensor
 from torch.nn import functional
 
-from ...proposals.images import UnreadableImageError, read_image
+from ..labelled_boxes import read_boxes, with_pixels
 from ..normalisation import config_in
 from .export import NotInsLocError
 from .model import InsLoc
@@ -79,21 +78,11 @@ def read_windows(
     Raises:
         ValueError: no box is left, or the file is no COCO json with boxes.
     """
-    try:
-        data = json.loads(ann_file.read_text(encoding="utf-8"))
-        files = {image["id"]: image["file_name"] for image in data["images"]}
-        names = {category["id"]: category["name"] for category in data["categories"]}
-        boxes = [box for box in data["annotations"] if min(box["bbox"][2:]) >= min_side]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{ann_file}: expected a COCO json with boxes and categories; {error!r}") from error
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(boxes))[:limit])
-    found = []
-    for box in (boxes[int(number)] for number in chosen):
-        try:
-            image = read_image(images / files[box["image_id"]])
-        except UnreadableImageError:
-            continue
-        found.append((*window(image, box["bbox"], side), box["image_id"], names[box["category_id"]]))
+    labels = read_boxes(ann_file, lambda box: min(box["bbox"][2:]) >= min_side, limit, seed)
+    found = [
+        (*window(image, box["bbox"], side), box["image_id"], labels.names[box["category_id"]])
+        for box, image in with_pixels(labels.boxes, labels.files, images)
+    ]
     if not found:
         raise ValueError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
     pixels, corners, ids, classes = zip(*found, strict=True)
