@@ -176,6 +176,16 @@ def test_what_is_kept_and_dropped() -> None:
     }
 
 
+def test_the_small_configs_belong_together() -> None:
+    """Backbone, FPN and head of the CPU-sized InsLoc enter its detector; RPN and last layers stay random."""
+    cfg = load_config(str(ROOT / "configs" / "image_domain" / "insloc_r18_fpn_64px_folder.py"))
+    model = InsLoc(**{key: value for key, value in cfg.model.items() if key != "type"})
+    detector = load_config(str(ROOT / "configs" / "finetune" / "insloc_faster-rcnn_r18_fpn_192px.py"))
+    result = export_insloc(Source("x", dict(model.state_dict())), build_detector(detector))
+    assert all(key.startswith(("rpn_head.", "roi_head.bbox_head.fc_")) for key in result.missing)
+    assert "roi_head.bbox_head.shared_convs.3.conv.weight" in result.state
+
+
 def test_c4_weights_fill_a_pyramid_detectors_backbone() -> None:
     """The last stage moves from the RoI head to the backbone; the pyramid stays random."""
     cfg = small("mask-rcnn_r50_fpn_1x_coco")

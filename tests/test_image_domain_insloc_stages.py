@@ -90,7 +90,7 @@ def test_the_stages_agree_on_normalisation(tmp_path: Path) -> None:
         stages.append(load_config(f"{ROOT}/configs/{name}.py"))
     for path in sorted((ROOT / "configs" / "finetune").glob("insloc_*.py")):
         stages.append(load_config(str(path)))
-    assert len(stages) == 10
+    assert len(stages) == 11
     known = [normalisation_of(stage) for stage in stages]
     assert all(one is not None and one.same(known[0]) for one in known)
     finetune = small("mask-rcnn_r50_fpn_1x_coco")

@@ -22,7 +22,12 @@ def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     )
     add = parser.add_argument
     add("config", type=Path, help="fine-tune config: any stock mmdet config of a box detector")
-    add("--start", action="append", required=True, help="NAME=CKPT, or NAME= for a random neck and head")
+    add(
+        "--start",
+        action="append",
+        required=True,
+        help="NAME=CKPT of a detector, a pre-training or a backbone alone; NAME= for a random neck and head",
+    )
     add("--train", type=Path, required=True, help="COCO json with all labels; fractions are drawn from it")
     add("--images", type=Path, required=True, help="folder of the training images")
     add("--val", type=Path, required=True, help="COCO json that AP is reported on")

@@ -13,8 +13,8 @@ class Start:
 
     Attributes:
         name: letters, digits, ``_``, ``-`` and ``.``; used in tables and folder names.
-        checkpoint: a detector or AlignDet checkpoint; None is the config as it stands, so that only the
-            backbone is initialised and neck and head are random.
+        checkpoint: of a detector, of pre-training or of a backbone; None is the config as it stands, so that
+            only the backbone is initialised and neck and head are random.
     """
 
     name: str

@@ -1,0 +1,51 @@
+# Fine-tune a small Faster R-CNN (ResNet-18 of half width, 32-channel FPN, 192 px) from nothing, or from a backbone or InsLoc
+# checkpoint that was trained without labels. CPU-sized.
+#   python tools/export_insloc.py work_dirs/insloc_r18_fpn_64px_folder work_dirs/insloc_small.pth --detector configs/finetune/insloc_faster-rcnn_r18_fpn_192px.py
+#   python tools/train.py configs/finetune/insloc_faster-rcnn_r18_fpn_192px.py --cfg-options load_from=work_dirs/insloc_small.pth
+# Against a random start: tools/prove.py (docs/results.md has the command).
+_base_ = [
+    "mmdet::_base_/models/faster-rcnn_r50_fpn.py",
+    "mmdet::_base_/datasets/coco_detection.py",
+    "mmdet::_base_/schedules/schedule_1x.py",
+    "mmdet::_base_/default_runtime.py",
+]
+
+norm_cfg = dict(type="BN", requires_grad=True)
+model = dict(
+    backbone=dict(
+        depth=18, base_channels=32, frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, init_cfg=None
+    ),
+    neck=dict(in_channels=[32, 64, 128, 256], out_channels=32, norm_cfg=norm_cfg),
+    rpn_head=dict(in_channels=32, feat_channels=32, anchor_generator=dict(scales=[4])),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=32),
+        bbox_head=dict(
+            type="Shared4Conv1FCBBoxHead",
+            in_channels=32,
+            conv_out_channels=32,
+            fc_out_channels=256,
+            norm_cfg=norm_cfg,
+        ),
+    ),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=500, max_per_img=200), rcnn=dict(sampler=dict(num=64))),
+    test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=200)),
+)
+
+resize = dict(type="Resize", scale=(192, 192), keep_ratio=True)
+train_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadAnnotations", with_bbox=True),
+    resize,
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PackDetInputs"),
+]
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    resize,
+    dict(type="LoadAnnotations", with_bbox=True),
+    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
+]
+train_dataloader = dict(batch_size=8, dataset=dict(filter_cfg=dict(min_size=1), pipeline=train_pipeline))
+val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(lr=0.02), clip_grad=dict(max_norm=10, norm_type=2))
