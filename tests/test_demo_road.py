@@ -16,7 +16,7 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.slots import NO_INSTANCE, Slots
 from aligndet.demo import numbers, own_images
 from aligndet.demo.plan import Plan, check
-from aligndet.demo.retrieval import found_share
+from aligndet.demo.retrieval import found_share, mirror
 from aligndet.demo.road import summary
 from aligndet.demo.stages import box_domain, image_domain, stages
 from aligndet.road.stage import Done, Stage
@@ -210,6 +210,20 @@ def test_found_share() -> None:
     assert chance == pytest.approx(2 / 6)
     nothing = Slots(torch.zeros(1, 2), torch.tensor([NO_INSTANCE]))
     assert found_share(nothing, momentum) == (0.0, 0.0)
+
+
+def test_mirrored_views_differ_in_their_flip_alone() -> None:
+    config = load_config(str(ROOT / "configs" / "demo" / "alignment_r18.py"))
+    pipeline = config.train_dataloader.dataset.pipeline
+    mirror(pipeline)
+    views = next(step for step in pipeline if step.type == "MultiBranch")
+    flips = {name: next(t for t in views[name] if t.type == "RandomFlip") for name in ("online", "momentum")}
+    assert (flips["online"].prob, flips["momentum"].prob) == (0.0, 1.0)
+    views.online.remove(flips["online"])
+    views.momentum.remove(flips["momentum"])
+    assert views.online == views.momentum
+    with pytest.raises(ValueError, match="the online view .* has no RandomFlip"):
+        mirror(pipeline)
 
 
 def test_the_demo_configs_build() -> None:

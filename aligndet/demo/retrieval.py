@@ -4,6 +4,10 @@ Every foreground slot of one view looks for its most similar slot among all thos
 batch of images; both come from the online network, the one that is exported. The share that finds its own
 instance is written as json, before training (``before``: neck, head and projector random) and with the
 checkpoint (``after``), with ``chance``.
+
+Two views with the same orientation put a box at nearly the same place, and a query of a DETR or a cell that is
+known by its place finds its like there without having learnt anything. ``--mirrored`` takes that away: of each
+pair of views one is flipped and one is not.
 """
 
 from __future__ import annotations
@@ -51,6 +55,23 @@ def measure(model: Any, batches: list[Any]) -> dict[str, float]:
     return {"found": sum(hits) / len(hits), "chance": sum(chances) / len(chances)}
 
 
+def mirror(pipeline: list[Any]) -> None:
+    """Make the two views of a pipeline mirror images: the online one is never flipped, the other always.
+
+    Raises:
+        ValueError: the pipeline has no two views, or a view has no ``RandomFlip``.
+    """
+    views: Any = next((step for step in pipeline if step["type"] == "MultiBranch"), {})
+    for branch, prob in (("online", 0.0), ("momentum", 1.0)):
+        flips = [step for step in views.get(branch, ()) if step["type"].endswith("RandomFlip")]
+        if not flips:
+            raise ValueError(
+                f"--mirrored: the {branch} view in train_dataloader.dataset.pipeline has no RandomFlip to set"
+            )
+        for flip in flips:
+            flip["prob"] = prob
+
+
 def evaluate(config: Any, checkpoint: str, images: int) -> dict[str, float]:
     """Measure a pre-training config's model before training and with a checkpoint."""
     from mmengine.dataset import pseudo_collate
@@ -78,6 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", help="of that pre-training, or its work dir (the latest)")
     parser.add_argument("out", type=Path, help="json to write")
     parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--mirrored", action="store_true", help="one view flipped, the other not")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override config values, k=v")
     args = parser.parse_args(argv)
     from mmengine.runner import find_latest_checkpoint
@@ -85,7 +107,10 @@ def main(argv: list[str] | None = None) -> int:
     path = args.checkpoint
     if Path(path).is_dir():
         path = find_latest_checkpoint(path)
-    result = evaluate(load_config(args.config, args.cfg_options), path, args.images)
+    config = load_config(args.config, args.cfg_options)
+    if args.mirrored:
+        mirror(config.train_dataloader.dataset.pipeline)
+    result = evaluate(config, path, args.images)
     args.out.write_text(json.dumps(result))
     print(result)
     return 0
