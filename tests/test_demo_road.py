@@ -222,7 +222,7 @@ def test_mirrored_views_differ_in_their_flip_alone() -> None:
     views.online.remove(flips["online"])
     views.momentum.remove(flips["momentum"])
     assert views.online == views.momentum
-    with pytest.raises(ValueError, match="the online view .* has no RandomFlip"):
+    with pytest.raises(ValueError, match=r"the online view .* has no RandomFlip"):
         mirror(pipeline)
 
 

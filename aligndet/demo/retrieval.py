@@ -5,9 +5,9 @@ batch of images; both come from the online network, the one that is exported. Th
 instance is written as json, before training (``before``: neck, head and projector random) and with the
 checkpoint (``after``), with ``chance``.
 
-Two views with the same orientation put a box at nearly the same place, and a query of a DETR or a cell that is
-known by its place finds its like there without having learnt anything. ``--mirrored`` takes that away: of each
-pair of views one is flipped and one is not.
+Two views with the same orientation put a box at nearly the same place, and a query of a DETR or a cell that
+is known by its place finds its like there without having learnt anything. ``--mirrored`` takes that away: of
+each pair of views one is flipped and one is not.
 """
 
 from __future__ import annotations
