@@ -66,13 +66,14 @@ def test_export_takes_the_last_checkpoint(tmp_path: Path) -> None:
 
 
 def test_steps_reach_loop_and_schedule(tmp_path: Path) -> None:
-    wanted = plan(tmp_path, image_steps=40, box_steps=30)
+    wanted = plan(tmp_path, image_steps=40, box_steps=7)
     train = importlib.import_module("tools.train")
-    for stage, steps in ((image_domain(wanted), 40), (box_domain(wanted), 30)):
+    for stage, steps in ((image_domain(wanted), 40), (box_domain(wanted), 7)):
         args = train.parse_args(list(stage.commands[0][2:]))
         config = load_config(str(ROOT / args.config), args.cfg_options)
         assert config.train_cfg.max_iters == steps
         assert config.param_scheduler[-1].end == steps
+        assert config.default_hooks.logger.interval == min(10, steps), "a short run logs, too"
         begin = config.param_scheduler[-1].begin
         assert config.param_scheduler[-1].T_max == steps - begin
         assert begin == 0 or config.param_scheduler[0].end == begin

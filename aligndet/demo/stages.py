@@ -60,13 +60,18 @@ def proposals(plan: Plan) -> Stage:
     )
 
 
+def log_often(steps: int) -> str:
+    """Option that lets a short training log at least once: the numbers and curves are read from its log."""
+    return f"default_hooks.logger.interval={min(10, steps)}"
+
+
 def image_domain(plan: Plan) -> Stage:
     """Self-supervised backbone, then converted for the detector."""
     folder, out = plan.path("2_image_domain"), plan.path("2_image_domain", "backbone.pth")
     options = [f"train_dataloader.dataset.data_root={plan.word(plan.unlabelled)}", *loader(plan)]
     if plan.image_steps:
         ends = [f"param_scheduler.0.{key}={plan.image_steps}" for key in ("T_max", "end")]
-        options += [f"train_cfg.max_iters={plan.image_steps}", *ends]
+        options += [f"train_cfg.max_iters={plan.image_steps}", log_often(plan.image_steps), *ends]
     run = folder / "run"
     config = "configs/demo/simsiam_r18.py"
     return Stage(
@@ -94,7 +99,7 @@ def box_domain(plan: Plan) -> Stage:
     options = [*data, *loader(plan)]
     if steps := plan.box_steps:
         warm = min(25, steps // 2)
-        options += [f"train_cfg.max_iters={steps}", f"param_scheduler.0.end={warm}"]
+        options += [f"train_cfg.max_iters={steps}", log_often(steps), f"param_scheduler.0.end={warm}"]
         options += [f"param_scheduler.1.{k}={v}" for k, v in (("begin", warm), ("end", steps))]
         options.append(f"param_scheduler.1.T_max={max(1, steps - warm)}")
     retrieval = (
