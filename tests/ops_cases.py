@@ -16,7 +16,7 @@ from aligndet.ops.finder import EXTENSION, StandInLoader, compiled_spec
 
 Case = tuple[Callable[..., Tensor], list[Tensor]]
 SUBMODULES = ["roi_align", "deform_conv", "modulated_deform_conv", "focal_loss", "multi_scale_deform_attn"]
-SUBMODULES += ["nms", "masked_conv", "carafe"]
+SUBMODULES += ["nms", "masked_conv", "carafe", "deform_roi_pool"]
 
 
 def load_stand_in() -> ModuleType:
@@ -38,6 +38,12 @@ def rand(*shape: int) -> Tensor:
 def roi_align_case(ratio: int = 2, aligned: bool = True) -> Case:
     rois = torch.tensor([[0, 1.3, 2.1, 17.0, 12.2], [1, -4.0, 3.3, 30.0, 40.0], [0, 5.0, 5.0, 5.2, 5.1]])
     return lambda x: mmcv.ops.roi_align(x, rois.to(x), (3, 2), 0.5, ratio, "avg", aligned), [rand(2, 4, 9, 8)]
+
+
+def deform_roi_case(ratio: int = 2) -> Case:
+    rois = torch.tensor([[0, 1.3, 2.1, 15.0, 12.2], [1, 3.0, 3.3, 12.0, 17.0], [0, 5.0, 5.0, 5.2, 5.1]])
+    inputs = [rand(2, 4, 9, 8), 2 * rand(3, 2, 3, 2) - 1]
+    return lambda x, o: mmcv.ops.deform_roi_pool(x, rois.to(x), o, (3, 2), 0.5, ratio, 0.1), inputs
 
 
 def deform_case(groups: int = 2, deform_groups: int = 2) -> Case:
@@ -84,6 +90,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "roi_align": roi_align_case,
     "roi_align_adaptive": lambda: roi_align_case(0),
     "roi_align_old": lambda: roi_align_case(2, False),
+    "deform_roi_pool": deform_roi_case,
+    "deform_roi_pool_adaptive": lambda: deform_roi_case(0),
     "deform_conv": deform_case,
     "deform_conv_plain": lambda: deform_case(1, 1),
     "modulated": modulated_case,

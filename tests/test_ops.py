@@ -57,6 +57,21 @@ def test_roi_align_averages_bilinear_samples(aligned: bool) -> None:
         assert torch.isclose(got[0, 0, row, 0], torch.as_tensor(wanted))
 
 
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_deform_roi_pool_is_roi_align_with_moved_bins(ratio: int) -> None:
+    """Without offsets RoIAlign; an offset of 0.5 with gamma 0.4 moves every bin by a fifth of the region."""
+    x, empty = rand(2, 4, 20, 18), torch.zeros(0, dtype=torch.float64)
+    rois = torch.tensor([[0, 6.0, 8.0, 16.0, 18.0], [1, 10.0, 4.0, 20.0, 24.0]], dtype=torch.float64)
+    plain = mmcv.ops.roi_align(x, rois, (3, 2), 0.5, ratio, "avg", True)
+    for offset in (empty, torch.zeros(2, 2, 3, 2).double()):
+        assert torch.allclose(mmcv.ops.deform_roi_pool(x, rois, offset, (3, 2), 0.5, ratio, 0.4), plain)
+    right = torch.stack([torch.full((2, 3, 2), 0.5), torch.zeros(2, 3, 2)], 1).double()
+    moved = rois.clone()
+    moved[:, 1::2] += 0.2 * (rois[:, 3] - rois[:, 1])[:, None]
+    wanted = mmcv.ops.roi_align(x, moved, (3, 2), 0.5, ratio, "avg", True)
+    assert torch.allclose(mmcv.ops.deform_roi_pool(x, rois, right, (3, 2), 0.5, ratio, 0.4), wanted)
+
+
 def test_roi_align_by_maximum_is_refused() -> None:
     with pytest.raises(NotImplementedError, match=r"pool_mode='max'.*make setup OPS=compiled"):
         mmcv.ops.roi_align(rand(1, 1, 4, 4), rand(1, 5), 2, 1.0, 2, "max", True)

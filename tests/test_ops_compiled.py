@@ -7,6 +7,7 @@ import torch
 from tests.ops_cases import CASES, boxes, compiled, load_stand_in, on_the_kink_case, use
 
 NO_CPU_KERNEL = {"sigmoid_focal", "softmax_focal", "ms_deform_attn", "carafe"}
+NO_CPU_KERNEL |= {"deform_roi_pool", "deform_roi_pool_adaptive"}
 
 
 @pytest.mark.parametrize("name", sorted({*CASES, "on_the_kink"} - NO_CPU_KERNEL))

@@ -113,6 +113,28 @@ def test_mask_head_has_fixed_initial_values(tmp_path: Path) -> None:
         assert torch.equal(states[0][key], states[1][key])
 
 
+@pytest.mark.parametrize(
+    ("name", "loss", "state"),
+    [
+        ("retinanet", {"type": "GHMC", "bins": 5, "momentum": 0.75}, {"edges", "acc_sum"}),
+        ("mask_rcnn", {"type": "SeesawLoss", "num_classes": 80}, {"cum_samples"}),
+    ],
+)
+def test_what_a_class_loss_counts_stays_with_the_classifier(
+    name: str, loss: dict[str, Any], state: set[str], tmp_path: Path
+) -> None:
+    config = detector(name)
+    head = config.roi_head.bbox_head if "roi_head" in config else config.bbox_head
+    head.loss_cls = loss
+    model = BoxDomainPretrainer(detector=config)
+    text = Config({"model": {"type": "aligndet.BoxDomainPretrainer", "detector": config}}).pretty_text
+    torch.save({"meta": {"cfg": text}, "state_dict": model.state_dict()}, tmp_path / "pre.pth")
+    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    assert {key.rpartition(".")[2] for key in report.classifier if ".loss_cls." in key} == state
+    assert not report.missing
+    MODELS.build(config).load_state_dict(torch.load(tmp_path / "out.pth")["state_dict"], strict=False)
+
+
 def test_momentum_network(tmp_path: Path) -> None:
     before = pretrained("retinanet", tmp_path / "pre.pth")
     report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", "momentum")

@@ -17,7 +17,7 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters import adapter_for, student
 from aligndet.box_domain.adapters.base import head_config
 from aligndet.box_domain.adapters.refusals import refuse
-from aligndet.transfer.export import fit
+from aligndet.transfer.export import fit, of_classifier
 from aligndet.transfer.source import Checkpoint, network_state
 from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet
 
@@ -136,10 +136,10 @@ def export(pretrainer: BoxDomainPretrainer, model: ConfigDict, row: Row) -> None
     loaded = stock.load_state_dict(fitted, strict=False)
     row.kept, row.initial = len(report.kept) + len(report.tiled), len(report.initial)
     row.missing = len(loaded.missing_keys)
-    other = [key for key in loaded.missing_keys if key.rpartition(".")[0] not in classifiers]
+    other = [key for key in loaded.missing_keys if not of_classifier(key, classifiers)]
     require(not other, f"{len(other)} tensors are missing beside classifiers: {some(other)}")
     require(not loaded.unexpected_keys, f"the stock detector does not know {some(loaded.unexpected_keys)}")
-    foreign = [key for key in report.dropped if key.rpartition(".")[0] not in classifiers]
+    foreign = [key for key in report.dropped if not of_classifier(key, classifiers)]
     require(not foreign, f"{len(foreign)} trained tensors fit nowhere: {some(foreign)}")
     now = stock.state_dict()
     changed = [key for key in report.kept if not torch.equal(now[key], state[key])]

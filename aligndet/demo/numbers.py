@@ -36,13 +36,13 @@ def proposals(file: Path, log: Path) -> str:
 
 
 def box_domain(run: Path, retrieval: Path) -> str:
-    """Losses at both ends, positives of a step, and how often a box finds itself in the other view."""
+    """Losses at both ends, positives of a step, and how often a box finds itself in the mirrored view."""
     positives = logged(run, "positives")
     found = json.loads(retrieval.read_text())
     shares = f"{100 * found['before']:.0f} % -> {100 * found['after']:.0f} %"
     losses = f"contrast {ends(run, 'loss_contrast')}; box loss {ends(run, 'loss_bbox')}"
     mean = sum(positives) / len(positives)
-    return f"{losses}; {mean:.0f} positives a step; box found in other view {shares}"
+    return f"{losses}; {mean:.0f} positives a step; box found in mirrored view {shares}"
 
 
 def compare(file: Path) -> str:

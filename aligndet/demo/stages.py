@@ -111,6 +111,7 @@ def box_domain(plan: Plan) -> Stage:
         plan.word(measured),
         "--images",
         "16",
+        "--mirrored",
     )
     pictures = folder / "views.png", folder / "losses.png"
     keys = ("--keys", "loss_contrast", "loss_bbox", "positives")

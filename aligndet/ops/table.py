@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import torchvision
 
-from aligndet.ops import attention, boxes, carafe, deform, focal, masked, roi
+from aligndet.ops import attention, boxes, carafe, deform, deform_roi, focal, masked, roi
 
 
 def get_compiler_version() -> str:
@@ -35,6 +35,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
         deform.deform_conv_forward,
         deform.modulated_deform_conv_backward,
         deform.modulated_deform_conv_forward,
+        deform_roi.deform_roi_pool_backward,
+        deform_roi.deform_roi_pool_forward,
         focal.sigmoid_focal_loss_backward,
         focal.sigmoid_focal_loss_forward,
         focal.softmax_focal_loss_backward,

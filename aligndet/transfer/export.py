@@ -95,7 +95,7 @@ def fit(
     state: State = {}
     for key, initial in wanted.items():
         value = source.get(key)
-        per_class = key.rpartition(".")[0] in classifiers
+        per_class = of_classifier(key, classifiers)
         repeats = regressor_repeats(key, value, initial, stock) if per_class else 0
         if value is not None and repeats:
             state[key] = tile(value, repeats)
@@ -110,6 +110,14 @@ def fit(
             (report.classifier if per_class else report.missing).append(key)
     report.dropped = unused(source, set(report.kept) | set(report.tiled))
     return state, report
+
+
+def of_classifier(key: str, classifiers: list[str]) -> bool:
+    """Whether a tensor depends on the classes: a classifier's, or what a class loss keeps for itself.
+
+    GHM's loss keeps a histogram of scores, Seesaw's counts the classes; pre-training has other scores.
+    """
+    return key.rpartition(".")[0] in classifiers or ".loss_cls." in key
 
 
 def unused(source: State, used: set[str]) -> list[str]:
