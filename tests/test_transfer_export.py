@@ -36,6 +36,7 @@ def pretraining(name: str) -> tuple[str, dict[str, torch.Tensor]]:
     register_all_modules(init_default_scope=True)
     config = detector(name)
     model = BoxDomainPretrainer(detector=config)
+    model.init_weights()  # Deformable DETR's level_embed is made of uninitialised memory, which may be NaN
     for parameter in model.momentum.parameters():
         parameter.data += 1.0
     text = Config({"model": {"type": "aligndet.BoxDomainPretrainer", "detector": config}}).pretty_text
