@@ -9,7 +9,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m aligndet", description=__doc__)
     parser.add_argument("command", choices=["doctor"], help="doctor: versions, faults and what mends them")
     parser.parse_args(argv)
-    from aligndet import doctor
+    from aligndet.doctor import environment as doctor
 
     return doctor.main()
 

@@ -10,23 +10,23 @@ MODELS = root.Registry(
     "model",
     parent=root.MODELS,
     scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.insloc"],
+    locations=["aligndet.box_domain", "aligndet.image_domain.methods.insloc"],
 )
 HOOKS = root.Registry(
     "hook",
     parent=root.HOOKS,
     scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.insloc"],
+    locations=["aligndet.box_domain", "aligndet.image_domain.methods.insloc"],
 )
 TRANSFORMS = root.Registry(
     "transform",
     parent=root.TRANSFORMS,
     scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.insloc"],
+    locations=["aligndet.box_domain", "aligndet.image_domain.methods.insloc"],
 )
 DATASETS = root.Registry(
     "dataset",
     parent=root.DATASETS,
     scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.folder", "aligndet.image_domain.insloc"],
+    locations=["aligndet.box_domain", "aligndet.image_domain.folder", "aligndet.image_domain.methods.insloc"],
 )

@@ -21,8 +21,8 @@ from torch import Tensor
 from torchvision.ops import nms
 
 import aligndet  # noqa: F401
-from aligndet.image_domain.insloc.box_augmentation import BoxAugmentation
-from aligndet.image_domain.insloc.transforms import CopyAndPaste
+from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
+from aligndet.image_domain.methods.insloc.transforms import CopyAndPaste
 
 SIZE = (256, 256)
 ANCHORS = {

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 from proposals import best_iou, read_truth, recall_and_ar
 
+from aligndet.common.images import read_image
 from aligndet.proposals.filters import FilterOptions, filter_boxes
-from aligndet.proposals.images import read_image
 from aligndet.proposals.selective.overlap import close_pairs, support, thin
 from aligndet.proposals.selective.rank import Pool, rank
 from aligndet.proposals.selective.search import MODES, gather, hierarchies, selective_search, shrink

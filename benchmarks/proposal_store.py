@@ -61,8 +61,8 @@ def opened(reader: str, folder: Path) -> tuple[int, Callable[[int], Any], Callab
     from mmdet.datasets import CocoDataset
     from mmdet.datasets.transforms import LoadAnnotations
 
-    from aligndet.box_domain.dataset import ProposalDataset
-    from aligndet.box_domain.loading import LoadProposals
+    from aligndet.box_domain.data.dataset import ProposalDataset
+    from aligndet.box_domain.data.loading import LoadProposals
 
     options: dict[str, Any] = {"data_prefix": {"img": "s3://nowhere"}, "pipeline": []}
     if reader.startswith("ProposalDataset"):
@@ -85,7 +85,7 @@ def measure(reader: str, folder: Path) -> dict[str, float]:
     if not reader.startswith("store"):
         import mmdet.datasets  # noqa: F401
 
-        import aligndet.box_domain.dataset  # noqa: F401
+        import aligndet.box_domain.data.dataset  # noqa: F401
     forget(folder / place(reader))
     before, start = resident(), time.perf_counter()
     images, entry, boxes = opened(reader, folder)

@@ -31,11 +31,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from aligndet.common.images import read_image
 from aligndet.proposals.backends import make_backend
 from aligndet.proposals.backends.opencv import support
 from aligndet.proposals.boxes import iou_matrix
 from aligndet.proposals.filters import FilterOptions, filter_boxes
-from aligndet.proposals.images import read_image
 
 Array = np.ndarray
 Search = Callable[[Array], tuple[Array, Array | None]]

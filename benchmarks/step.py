@@ -33,7 +33,7 @@ import aligndet  # noqa: F401
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.features import Features
 from aligndet.box_domain.momentum import follow
-from aligndet.configs import read_config
+from aligndet.common.configs import read_config
 
 Step = Callable[[], None]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,7 +8,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 import aligndet  # noqa: F401
-from aligndet.configs import read_config
+from aligndet.common.configs import read_config
 from aligndet.transfer.stock import without_downloads
 
 STOCK = {

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from mmengine.config import DictAction
 
-from aligndet.box_domain import clusters
-from aligndet.box_domain.box_features import BoxFeatures
+from aligndet.box_domain.pseudo_classes import clusters
+from aligndet.box_domain.pseudo_classes.box_features import BoxFeatures
 from aligndet.image_domain.backbones import trained_backbone
 from aligndet.image_domain.sources import Normalisation, normalisation_of
 from aligndet.proposals.formats import read_proposals
-from aligndet.training import load_config
+from aligndet.training.run import load_config
 
 
 RECORDED = ("clusters", "dims", "level", "pool", "seed", "config", "checkpoint")

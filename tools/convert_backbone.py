@@ -17,7 +17,7 @@ from mmengine.config import DictAction
 from aligndet.image_domain import convert as conversion
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.sources import load_source, normalisation_of
-from aligndet.training import load_config
+from aligndet.training.run import load_config
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -21,10 +21,10 @@ import signal
 import sys
 from pathlib import Path
 
-from aligndet.coverage import document, kinds, run, zoo
-from aligndet.coverage.check import SIZES
-from aligndet.coverage.journal import versions
-from aligndet.coverage.row import FAILED, Row
+from aligndet.checking import document, kinds, run, zoo
+from aligndet.checking.check import SIZES
+from aligndet.checking.journal import versions
+from aligndet.checking.row import FAILED, Row
 from aligndet.proposals.engines import usable_cores
 
 

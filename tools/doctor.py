@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from aligndet import doctor
+from aligndet.doctor import environment as doctor
 
 
 def main(argv: list[str] | None = None) -> int:

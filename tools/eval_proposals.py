@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import aligndet  # noqa: F401
-from aligndet.proposals.evaluate import BUDGETS, coverage, write_numbers
+from aligndet.evaluation.recall import BUDGETS, coverage, write_numbers
 from aligndet.proposals.formats import KINDS, read_proposals
 
 

@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", choices=["text", "json"], default="text")
     args = parser.parse_args(argv)
-    from aligndet.configs import read_config
+    from aligndet.common.configs import read_config
     from aligndet.transfer.export import export_detector
 
     try:

@@ -17,9 +17,9 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
-from aligndet.image_domain.insloc.export import build_detector, export_insloc, save
+from aligndet.image_domain.methods.insloc.export import build_detector, export_insloc, save
 from aligndet.image_domain.sources import load_source
-from aligndet.training import load_config
+from aligndet.training.run import load_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -16,10 +16,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import aligndet  # noqa: F401
+from aligndet.evaluation.recall import recall_of_files
 from aligndet.proposals import FilterOptions
 from aligndet.proposals.backends import backend_names, parse_options
 from aligndet.proposals.engines import ENGINES, usable_cores
-from aligndet.proposals.evaluate import recall_of_files
 from aligndet.proposals.filters import RANKS
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.runner import make_proposals

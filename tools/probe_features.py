@@ -19,12 +19,12 @@ import torch
 from mmengine.config import Config, DictAction
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
+from aligndet.evaluation.probe import Crops, Score, probe, read_crops
 from aligndet.image_domain.backbones import build_backbone, starts_pretrained
 from aligndet.image_domain.convert import convert
 from aligndet.image_domain.normalisation import IMAGENET, normalisation_of
-from aligndet.image_domain.probe import Crops, Score, probe, read_crops
 from aligndet.image_domain.sources import load_source
-from aligndet.training import load_config
+from aligndet.training.run import load_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

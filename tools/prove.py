@@ -60,9 +60,9 @@ def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
 
 def main(argv: list[str] | None = None) -> int:
     parser, args = parse_args(argv)
-    from aligndet.transfer.prove.ask import settings_from_args
-    from aligndet.transfer.prove.compare import compare
-    from aligndet.transfer.prove.status import Status
+    from aligndet.comparison.ask import settings_from_args
+    from aligndet.comparison.compare import compare
+    from aligndet.comparison.status import Status
 
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs on the way out
     try:

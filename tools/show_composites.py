@@ -19,8 +19,8 @@ from mmengine.runner import set_random_seed
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
 from aligndet.command import answer
-from aligndet.image_domain.insloc.box_augmentation import BoxAugmentation
-from aligndet.training import load_config
+from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
+from aligndet.training.run import load_config
 from aligndet.visualization.composites import draw_composites, true_box
 from aligndet.visualization.drawing import montage, write_image
 

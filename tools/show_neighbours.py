@@ -19,7 +19,7 @@ import numpy as np
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
 from aligndet.command import answer
-from aligndet.image_domain.insloc.embed import embed_boxes, load_insloc, read_windows
+from aligndet.image_domain.methods.insloc.embed import embed_boxes, load_insloc, read_windows
 from aligndet.visualization.drawing import write_image
 from aligndet.visualization.neighbours import draw_neighbours, nearest
 

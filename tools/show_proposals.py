@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aligndet  # noqa: F401
 from aligndet.command import answer
-from aligndet.proposals.evaluate import coverage
+from aligndet.evaluation.recall import coverage
 from aligndet.proposals.formats import KINDS, read_proposals
 from aligndet.visualization import proposal_report as report
 from aligndet.visualization.drawing import write_image

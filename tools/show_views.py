@@ -14,7 +14,7 @@ from mmengine.config import Config, DictAction
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
 from aligndet.command import answer
-from aligndet.training import load_config
+from aligndet.training.run import load_config
 from aligndet.visualization.drawing import fit, montage, write_image
 from aligndet.visualization.views import draw_views
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from aligndet.transfer.split import split_labels
+from aligndet.labels.split import split_labels
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import aligndet  # noqa: F401  (first: lets an mmcv without compiled ops run)
-from aligndet.training import load_config, train, wrap_config
+from aligndet.training.run import load_config, train, wrap_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -1,12 +1,12 @@
 """Stage 2: pre-train a whole detector, its backbone frozen, on boxes without labels."""
 
-from .contrast import box_contrast
-from .dataset import ProposalDataset
-from .loading import LoadProposals, ProposalInstances
-from .momentum import MomentumHook
-from .pretrainer import BoxDomainPretrainer
-from .slots import NO_INSTANCE, Slots
-from .transforms import NumberProposals, PackView, SampleProposals
+from aligndet.box_domain.contrast import box_contrast
+from aligndet.box_domain.data.dataset import ProposalDataset
+from aligndet.box_domain.data.loading import LoadProposals, ProposalInstances
+from aligndet.box_domain.data.transforms import NumberProposals, PackView, SampleProposals
+from aligndet.box_domain.momentum import MomentumHook
+from aligndet.box_domain.pretrainer import BoxDomainPretrainer
+from aligndet.box_domain.slots import NO_INSTANCE, Slots
 
 __all__ = [
     "NO_INSTANCE",

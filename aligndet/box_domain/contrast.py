@@ -20,7 +20,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .slots import NO_INSTANCE, Slots
+from aligndet.box_domain.slots import NO_INSTANCE, Slots
 
 #: Elements of one block of similarities; 2 M floats stay near the cache of a CPU and fill a GPU.
 BLOCK = 1 << 21

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..registry import HOOKS
+from aligndet.registry import HOOKS
 
 Network = tuple[nn.Module, nn.Module]
 

@@ -11,13 +11,13 @@ from mmengine.config import ConfigDict
 from mmengine.model import BaseModel
 from torch import nn
 
-from ..configs import read_config
-from ..registry import MODELS
-from .adapters import adapter_for, boxes_only
-from .contrast import box_contrast
-from .freezing import freeze, hold_still
-from .momentum import follow, follower_of
-from .slots import IMAGE_STRIDE
+from aligndet.box_domain.adapters import adapter_for, boxes_only
+from aligndet.box_domain.contrast import box_contrast
+from aligndet.box_domain.freezing import freeze, hold_still
+from aligndet.box_domain.momentum import follow, follower_of
+from aligndet.box_domain.slots import IMAGE_STRIDE
+from aligndet.common.configs import read_config
+from aligndet.registry import MODELS
 
 Views = dict[str, Any]
 

@@ -14,9 +14,9 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from ..configs import read_config
-from ..proposals.formats import read_proposals
-from .adapters import Adapter, adapter_for
+from aligndet.box_domain.adapters import Adapter, adapter_for
+from aligndet.common.configs import read_config
+from aligndet.proposals.formats import read_proposals
 
 #: Short sides of views, as parts of the largest: 640 to 800 pixels in the paper.
 SIDES = (0.8, 0.84, 0.88, 0.92, 0.96, 1.0)
@@ -25,7 +25,7 @@ RUNTIME = (
     *("default_scope", "env_cfg", "vis_backends", "visualizer", "log_processor", "log_level"),
     *("custom_imports", "backend_args", "randomness"),
 )
-TWO_VIEWS = Path(__file__).parents[2] / "configs" / "_base_" / "two_views.py"
+TWO_VIEWS = Path(__file__).parents[1] / "configs" / "_base_" / "two_views.py"
 
 
 def pretraining_config(stock: Config, proposals: str, images: str) -> Config:

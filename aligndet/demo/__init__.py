@@ -7,8 +7,8 @@ Everything follows from a seed. numpy and OpenCV only.
     shapes, textures -> scene.render_scene -> dataset.write_dataset
 """
 
-from .dataset import SPLITS, split_counts, write_dataset
-from .scene import Scene, render_scene
-from .shapes import CLASSES
+from aligndet.synthetic.dataset import SPLITS, split_counts, write_dataset
+from aligndet.synthetic.scene import Scene, render_scene
+from aligndet.synthetic.shapes import CLASSES
 
 __all__ = ["CLASSES", "SPLITS", "Scene", "render_scene", "split_counts", "write_dataset"]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..road.numbers import ends, export, image_domain, logged, text_of
+from aligndet.road.numbers import ends, export, image_domain, logged, text_of
 
 __all__ = ["box_domain", "compare", "ends", "export", "image_domain", "images", "logged", "proposals"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from aligndet.files import write_bytes
-from aligndet.proposals.images import UnreadableImageError, list_images, read_image
+from aligndet.common.files import write_bytes
+from aligndet.common.images import UnreadableImageError, list_images, read_image
 
 LONG_SIDE = 320  # pixels
 

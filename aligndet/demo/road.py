@@ -6,11 +6,11 @@ sizes them for two CPU cores and collects their numbers.
 
 from __future__ import annotations
 
-from ..road.progress import shown
-from ..road.stage import Done, Say, Walker
-from ..road.walk import table
-from .plan import Plan, check
-from .stages import labels_of, prove_command, stages
+from aligndet.demo.plan import Plan, check
+from aligndet.demo.stages import labels_of, prove_command, stages
+from aligndet.road.progress import shown
+from aligndet.road.stage import Done, Say, Walker
+from aligndet.road.walk import table
 
 
 def walk(plan: Plan, say: Say = print, interval: float = 15.0) -> list[Done]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..road.stage import Stage
-from . import numbers
-from .own_images import copy_images, fingerprint
-from .plan import LEAST_IMAGES, Plan
+from aligndet.demo import numbers
+from aligndet.demo.own_images import copy_images, fingerprint
+from aligndet.demo.plan import LEAST_IMAGES, Plan
+from aligndet.road.stage import Stage
 
 
 def stages(plan: Plan) -> list[Stage]:
@@ -105,7 +105,7 @@ def box_domain(plan: Plan) -> Stage:
     retrieval = (
         sys.executable,
         "-m",
-        "aligndet.demo.retrieval",
+        "aligndet.evaluation.retrieval",
         config,
         plan.word(run),
         plan.word(measured),

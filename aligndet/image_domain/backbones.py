@@ -1,4 +1,4 @@
-"""The backbone that a config (of ``aligndet.training.load_config``) describes, built alone."""
+"""The backbone that a config (of ``aligndet.training.run.load_config``) describes, built alone."""
 
 import copy
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 from torch import nn
 
-from .convert import convert
-from .sources import load_source
+from aligndet.image_domain.convert import convert
+from aligndet.image_domain.sources import load_source
 
 
 def backbone_config(cfg: Mapping | Config) -> ConfigDict:

@@ -10,10 +10,10 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from ..checkpoints import checkpoint_bytes
-from .keys import Match, candidates
-from .normalisation import Normalisation
-from .sources import Source
+from aligndet.common.checkpoints import checkpoint_bytes
+from aligndet.image_domain.keys import Match, candidates
+from aligndet.image_domain.normalisation import Normalisation
+from aligndet.image_domain.sources import Source
 
 # Output norms that a detector adds to a classifier's backbone may be missing (Swin: 8 of about 180 tensors).
 MIN_MATCH = 0.9

@@ -12,8 +12,8 @@ import mmcv
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from ..proposals.images import SUFFIXES
-from ..registry import DATASETS
+from aligndet.common.images import SUFFIXES
+from aligndet.registry import DATASETS
 
 CONFIG_KEY = "train_dataloader.dataset.data_root"
 

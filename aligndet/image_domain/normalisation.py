@@ -2,7 +2,7 @@
 
 A conversion writes the normalisation into its checkpoint (``meta['normalisation']``), mmengine's checkpoints
 carry it in their config. :func:`check_normalisation` compares it with the detector that is about to load the
-file; ``aligndet.training.train`` calls it for every config, whichever stage, before anything is built.
+file; ``aligndet.training.run.train`` calls it for every config, whichever stage, before anything is built.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from .normalisation import Normalisation, config_in, normalisation_in, normalisation_of
+from aligndet.image_domain.normalisation import Normalisation, config_in, normalisation_in, normalisation_of
 
 # Optimiser state and book-keeping hold tensors too, but no weights.
 NOT_WEIGHTS = ("optimizer", "optim", "message_hub", "meta", "param_schedulers", "lr_scheduler", "scaler")

@@ -8,7 +8,7 @@ proposals can be made in a small environment of their own.
     formats.read_proposals: a store, or other kinds of proposal files -> store.ProposalStore (columns)
 """
 
-from .boxes import iou_matrix, recall, suppress
-from .filters import FilterOptions, filter_boxes
+from aligndet.proposals.boxes import iou_matrix, recall, suppress
+from aligndet.proposals.filters import FilterOptions, filter_boxes
 
 __all__ = ["FilterOptions", "filter_boxes", "iou_matrix", "recall", "suppress"]

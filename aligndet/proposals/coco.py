@@ -11,8 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from .formats.coco import read_coco
-from .store import ProposalStore
+from aligndet.proposals.formats.coco import read_coco
+from aligndet.proposals.store import ProposalStore
 
 
 def write_coco(store: ProposalStore, out: Path) -> None:

@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from .layout import COLUMNS
+from aligndet.proposals.layout import COLUMNS
 
 Array = np.ndarray
 

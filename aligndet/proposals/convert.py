@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .coco import write_coco
-from .formats import read_proposals
-from .options import ProposalOptions
-from .runner import make_proposals
-from .store import ProposalStore
-from .store_writer import StoreWriter
+from aligndet.proposals.coco import write_coco
+from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.runner import make_proposals
+from aligndet.proposals.store import ProposalStore
+from aligndet.proposals.store_writer import StoreWriter
 
 
 def convert(

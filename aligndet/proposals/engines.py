@@ -17,7 +17,7 @@ from typing import Protocol
 
 import cv2
 
-from .result import ImageProposals
+from aligndet.proposals.result import ImageProposals
 
 Search = Callable[[Sequence[str]], list[ImageProposals]]  # picklable: a function of a module, or a partial
 Results = Future[list[ImageProposals]]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .boxes import Array, area, suppress
+from aligndet.proposals.boxes import Array, area, suppress
 
 RANKS = ("score", "random", "large", "small")
 

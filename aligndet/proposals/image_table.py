@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .layout import decode_name, encode_name, name_hash
+from aligndet.proposals.layout import decode_name, encode_name, name_hash
 
 
 @dataclass(frozen=True)

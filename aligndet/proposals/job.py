@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .image_table import ImageEntry, ImageTable
-from .options import ProposalOptions
-from .parts import part_name, read_part
-from .result import ImageProposals
-from .search import search_files
-from .store import ProposalStore
-from .store_writer import StoreWriter
+from aligndet.proposals.image_table import ImageEntry, ImageTable
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.parts import part_name, read_part
+from aligndet.proposals.result import ImageProposals
+from aligndet.proposals.search import search_files
+from aligndet.proposals.store import ProposalStore
+from aligndet.proposals.store_writer import StoreWriter
 
 
 @dataclass(frozen=True)

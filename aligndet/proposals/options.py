@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .backends.registry import resolved_options
-from .filters import FilterOptions
+from aligndet.proposals.backends.registry import resolved_options
+from aligndet.proposals.filters import FilterOptions
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 
-from .engines import Engine, Results, Search
-from .result import ImageProposals
+from aligndet.proposals.engines import Engine, Results, Search
+from aligndet.proposals.result import ImageProposals
 
 DIED = "the worker process died on it (out of memory, or a crash)"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .backends import make_backend
-from .image_table import ImageEntry
-from .options import ProposalOptions
-from .result import ImageProposals
+from aligndet.proposals.backends import make_backend
+from aligndet.proposals.image_table import ImageEntry
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.result import ImageProposals
 
 FORMAT = 2  # part of every name: raise it when the meaning of a part file changes
 

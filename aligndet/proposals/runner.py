@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .backends import make_backend
-from .coco import write_coco
-from .engines import make_engine
-from .images import list_images
-from .job import Job, assemble, chunk_size
-from .options import ProposalOptions
-from .parallel import run_chunks
-from .parts import part_key, write_part
-from .store import ProposalStore
-from .store_writer import check_out, into_place
+from aligndet.common.images import list_images
+from aligndet.proposals.backends import make_backend
+from aligndet.proposals.coco import write_coco
+from aligndet.proposals.engines import make_engine
+from aligndet.proposals.job import Job, assemble, chunk_size
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.parallel import run_chunks
+from aligndet.proposals.parts import part_key, write_part
+from aligndet.proposals.store import ProposalStore
+from aligndet.proposals.store_writer import check_out, into_place
 
 SHOWN = 20  # skipped images named in a summary
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .backends import Backend, Raw, make_backend, run_backend
-from .boxes import area
-from .filters import clip, filter_rows
-from .images import UnreadableImageError, read_image
-from .options import ProposalOptions
-from .result import ImageProposals
+from aligndet.common.images import UnreadableImageError, read_image
+from aligndet.proposals.backends import Backend, Raw, make_backend, run_backend
+from aligndet.proposals.boxes import area
+from aligndet.proposals.filters import clip, filter_rows
+from aligndet.proposals.options import ProposalOptions
+from aligndet.proposals.result import ImageProposals
 
 
 def search_files(names: Sequence[str], root: Path, options: ProposalOptions) -> list[ImageProposals]:

@@ -9,8 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ..files import content_hash
-from .layout import COLUMNS, FORMAT, META, SKIPPED, VERSION, decode_name, encode_name, name_hash
+from aligndet.common.files import content_hash
+from aligndet.proposals.layout import (
+    COLUMNS,
+    FORMAT,
+    META,
+    SKIPPED,
+    VERSION,
+    decode_name,
+    encode_name,
+    name_hash,
+)
 
 Array = np.ndarray
 

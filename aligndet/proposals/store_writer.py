@@ -12,10 +12,19 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..files import content_hash
-from .column_file import ColumnFile
-from .layout import COLUMNS, FORMAT, META, OPTIONAL, SKIPPED, VERSION, encode_name, name_hash
-from .store import ProposalStore
+from aligndet.common.files import content_hash
+from aligndet.proposals.column_file import ColumnFile
+from aligndet.proposals.layout import (
+    COLUMNS,
+    FORMAT,
+    META,
+    OPTIONAL,
+    SKIPPED,
+    VERSION,
+    encode_name,
+    name_hash,
+)
+from aligndet.proposals.store import ProposalStore
 
 Array = np.ndarray
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from .stage import StageError
+from aligndet.road.stage import StageError
 
 
 def run(walk: Callable[[], object]) -> int:

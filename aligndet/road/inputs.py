@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from aligndet.proposals.images import SUFFIXES
+from aligndet.common.images import SUFFIXES
 
 FILE_FOLDER = re.compile(r"\{\{\s*fileDirname\s*\}\}")
 

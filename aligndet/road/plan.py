@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .inputs import is_config
+from aligndet.road.inputs import is_config
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def check(road: Road) -> None:
 
 def _check_start(road: Road) -> None:
     """The frozen backbone of the box domain must have learnt something."""
-    from aligndet.configs import read_config
+    from aligndet.common.configs import read_config
     from aligndet.image_domain.backbones import starts_pretrained
     from aligndet.image_domain.normalisation import checkpoints_of
 

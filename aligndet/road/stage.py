@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
-from .inputs import config_content, is_config
-from .progress import clock, progress, shown, tail
-from .state import mark, read_state, stamps, unchanged, write_state
+from aligndet.common.files import write_text
+from aligndet.road.inputs import config_content, is_config
+from aligndet.road.progress import clock, progress, shown, tail
+from aligndet.road.state import mark, read_state, stamps, unchanged, write_state
 
 Say = Callable[[str], None]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
 
-from ..files import content_hash
-from . import numbers, written
-from .inputs import config_content, images_content
-from .plan import Road
-from .stage import Stage
-from .state import stamps
+from aligndet.common.files import content_hash
+from aligndet.road import numbers, written
+from aligndet.road.inputs import config_content, images_content
+from aligndet.road.plan import Road
+from aligndet.road.stage import Stage
+from aligndet.road.state import stamps
 
 SEE_LOG = "see the log; python -m aligndet doctor examines the installation"
 
@@ -89,7 +89,7 @@ def checkpoint_file(source: str) -> Path | None:
 
 def trains_detector(config: str) -> bool:
     """Whether an image-domain method trains neck and head, too."""
-    from aligndet.configs import read_config
+    from aligndet.common.configs import read_config
 
     return bool(read_config(config).model.type == "aligndet.InsLoc")
 

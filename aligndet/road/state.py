@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..files import content_hash, write_text
+from aligndet.common.files import content_hash, write_text
 
 FILE = "stage.json"
 Stamp = dict[str, Any]

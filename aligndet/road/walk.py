@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .plan import Road, check
-from .progress import clock, shown
-from .stage import Done, Say, Walker
-from .stages import stages
+from aligndet.road.plan import Road, check
+from aligndet.road.progress import clock, shown
+from aligndet.road.stage import Done, Say, Walker
+from aligndet.road.stages import stages
 
 
 def walk(road: Road, say: Say = print, interval: float = 60.0) -> list[Done]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .plan import Road
+from aligndet.road.plan import Road
 
 
 def started_detector(road: Road, weights: Path, whole: bool) -> str:
@@ -26,7 +26,7 @@ model = dict({part})
 
 def _not_twice(road: Road) -> str:
     """timm's wrapper would download weights of its own before."""
-    from aligndet.configs import read_config
+    from aligndet.common.configs import read_config
 
     backbone = read_config(road.detector).model.backbone
     return ", pretrained=False" if backbone.get("pretrained") is True else ""
@@ -60,9 +60,9 @@ def labelled_finetune(road: Road, weights: Path) -> str:
     Raises:
         ValueError: the config has no detector with classes, or the annotation files disagree on classes.
     """
-    from aligndet.configs import read_config
-    from aligndet.transfer.prove.runs import class_names, point_dataset, set_num_classes
-    from aligndet.transfer.prove.settings import EvalSet
+    from aligndet.common.configs import read_config
+    from aligndet.comparison.runs import class_names, point_dataset, set_num_classes
+    from aligndet.comparison.settings import EvalSet
 
     assert road.train is not None
     assert road.val is not None

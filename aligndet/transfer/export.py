@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from aligndet.checkpoints import write_checkpoint
+from aligndet.common.checkpoints import write_checkpoint
 from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import (

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import Colour, caption, draw_boxes, montage
+from aligndet.visualization.drawing import Colour, caption, draw_boxes, montage
 
 BRANCHES = ("query", "key")
 TRUE: Colour = (60, 220, 60)  # BGR

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .drawing import Colour, caption, montage
+from aligndet.visualization.drawing import Colour, caption, montage
 
 GAP = 4
 

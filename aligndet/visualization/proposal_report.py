@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..proposals.evaluate import Coverage, coverage
-from ..proposals.store import ProposalStore
+from aligndet.evaluation.recall import Coverage, coverage
+from aligndet.proposals.store import ProposalStore
 
 CURVE = tuple(np.unique(np.logspace(0, 3, 25).astype(int)).tolist())  # budgets, 1 to 1000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -5,11 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..proposals.boxes import iou_matrix
-from ..proposals.evaluate import ImageFinder, ranked_rows
-from ..proposals.images import UnreadableImageError, read_image
-from ..proposals.store import ProposalStore
-from .drawing import Colour, caption, draw_boxes, fit, instance_colour, montage
+from aligndet.common.images import UnreadableImageError, read_image
+from aligndet.evaluation.recall import ImageFinder, ranked_rows
+from aligndet.proposals.boxes import iou_matrix
+from aligndet.proposals.store import ProposalStore
+from aligndet.visualization.drawing import Colour, caption, draw_boxes, fit, instance_colour, montage
 
 FOUND, MISSED = (255, 0, 255), (255, 255, 255)  # true boxes: magenta, white (BGR)
 

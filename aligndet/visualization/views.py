@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import caption, draw_boxes, instance_colour, montage
+from aligndet.visualization.drawing import caption, draw_boxes, instance_colour, montage
 
 BRANCHES = ("online", "momentum")
 THICK, THIN = 2, 1

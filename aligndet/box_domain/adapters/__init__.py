@@ -1,9 +1,9 @@
 """Adapters: how any detector becomes slots and box losses."""
 
-from . import decoded, instance, label, query, roi, rpn, score
-from .base import Adapter, adapter_for, serves
-from .boxes_only import boxes_only, student
-from .classifiers import classifier_names
+from aligndet.box_domain.adapters import decoded, instance, label, query, roi, rpn, score
+from aligndet.box_domain.adapters.base import Adapter, adapter_for, serves
+from aligndet.box_domain.adapters.boxes_only import boxes_only, student
+from aligndet.box_domain.adapters.classifiers import classifier_names
 
 __all__ = [
     "Adapter",

@@ -12,12 +12,12 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from ..slots import Slots
-from .ancestry import ancestry
-from .classifiers import Classifier, find_classifiers, inputs, set_classes
-from .features import Features, Places, sample_slots
-from .projector import Projector
-from .refusals import refuse
+from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.box_domain.adapters.classifiers import Classifier, find_classifiers, inputs, set_classes
+from aligndet.box_domain.adapters.features import Features, Places, sample_slots
+from aligndet.box_domain.adapters.projector import Projector
+from aligndet.box_domain.adapters.refusals import refuse
+from aligndet.box_domain.slots import Slots
 
 Losses = dict[str, Any]
 #: A detector as mmdet builds it.

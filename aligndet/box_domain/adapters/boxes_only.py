@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from .ancestry import ancestry
+from aligndet.box_domain.adapters.ancestry import ancestry
 
 #: Config keys of parts that are left out, of the detector and of its RoI head.
 _DETECTOR_PARTS = ("mask_head", "semantic_head", "segm_head", "panoptic_fusion_head")

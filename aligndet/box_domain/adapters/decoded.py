@@ -9,10 +9,10 @@ import torch
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
-from ..slots import NO_INSTANCE
-from .base import serves
-from .matches import LEFT_OUT, CallRecorder, best_or
-from .score import ScoreAdapter
+from aligndet.box_domain.adapters.base import serves
+from aligndet.box_domain.adapters.matches import LEFT_OUT, CallRecorder, best_or
+from aligndet.box_domain.adapters.score import ScoreAdapter
+from aligndet.box_domain.slots import NO_INSTANCE
 
 
 class DecodedAdapter(ScoreAdapter):

@@ -8,9 +8,9 @@ import numpy as np
 from mmdet.structures.mask import BitmapMasks
 from torch import Tensor
 
-from .base import Detector, serves
-from .classifiers import Classifier
-from .score import ScoreAdapter
+from aligndet.box_domain.adapters.base import Detector, serves
+from aligndet.box_domain.adapters.classifiers import Classifier
+from aligndet.box_domain.adapters.score import ScoreAdapter
 
 
 @serves("YOLACTHead")

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from ..slots import NO_INSTANCE
-from .base import Adapter, Detector, serves
-from .classifiers import Classifier
-from .features import Places
-from .pointer import BACKGROUND, Pointer, Recorder
+from aligndet.box_domain.adapters.base import Adapter, Detector, serves
+from aligndet.box_domain.adapters.classifiers import Classifier
+from aligndet.box_domain.adapters.features import Places
+from aligndet.box_domain.adapters.pointer import BACKGROUND, Pointer, Recorder
+from aligndet.box_domain.slots import NO_INSTANCE
 
 
 class LabelAdapter(Adapter):

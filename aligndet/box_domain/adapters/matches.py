@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..slots import NO_INSTANCE
+from aligndet.box_domain.slots import NO_INSTANCE
 
 #: Id of a prediction that the assigner left out: neither an instance's nor background.
 LEFT_OUT = -2

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .features import Features, Places
+from aligndet.box_domain.adapters.features import Features, Places
 
 #: Background label of a head in pre-training; above every instance id.
 BACKGROUND = 1 << 40

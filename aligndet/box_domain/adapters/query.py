@@ -14,10 +14,10 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from .base import Adapter, Detector, serves
-from .classifiers import Classifier, set_classes
-from .features import Features, Places
-from .matches import LEFT_OUT, Match, MatchRecorder, check_clusters
+from aligndet.box_domain.adapters.base import Adapter, Detector, serves
+from aligndet.box_domain.adapters.classifiers import Classifier, set_classes
+from aligndet.box_domain.adapters.features import Features, Places
+from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, MatchRecorder, check_clusters
 
 #: The place of a prediction is carried as a score this much below zero: sigmoid and softmax give 0, and
 #: float32 still counts in ones.

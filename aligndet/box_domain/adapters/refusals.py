@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .ancestry import ancestry
+from aligndet.box_domain.adapters.ancestry import ancestry
 
 _LANGUAGE = (
     "it classifies by comparing with text, and proposals have none",

@@ -9,11 +9,11 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..slots import NO_INSTANCE
-from .base import Adapter, Detector, Losses, serves
-from .classifiers import Classifier, outputs
-from .features import Features, Places
-from .matches import CallRecorder
+from aligndet.box_domain.adapters.base import Adapter, Detector, Losses, serves
+from aligndet.box_domain.adapters.classifiers import Classifier, outputs
+from aligndet.box_domain.adapters.features import Features, Places
+from aligndet.box_domain.adapters.matches import CallRecorder
+from aligndet.box_domain.slots import NO_INSTANCE
 
 
 class Mute(nn.Module):

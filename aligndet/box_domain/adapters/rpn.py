@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from mmdet.registry import TASK_UTILS
 from mmengine.config import ConfigDict
 
-from .base import Detector, serves
-from .classifiers import Classifier
-from .score import ScoreAdapter
+from aligndet.box_domain.adapters.base import Detector, serves
+from aligndet.box_domain.adapters.classifiers import Classifier
+from aligndet.box_domain.adapters.score import ScoreAdapter
 
 
 @serves("RPNHead")

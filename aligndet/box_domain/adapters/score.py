@@ -12,10 +12,10 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from .base import Adapter, Detector, head_config, serves
-from .classifiers import Classifier
-from .features import Features, Places
-from .matches import LEFT_OUT, Match, MatchRecorder, best_or, check_clusters
+from aligndet.box_domain.adapters.base import Adapter, Detector, head_config, serves
+from aligndet.box_domain.adapters.classifiers import Classifier
+from aligndet.box_domain.adapters.features import Features, Places
+from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, MatchRecorder, best_or, check_clusters
 
 
 class Tap:

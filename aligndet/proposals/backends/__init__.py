@@ -8,6 +8,14 @@ It is made by a factory whose keyword arguments, all with defaults, are its opti
 :func:`register`, or used unregistered by the name "module:factory" (which worker processes can import too).
 """
 
-from .registry import Backend, Raw, backend_names, make_backend, parse_options, register, run_backend
+from aligndet.proposals.backends.registry import (
+    Backend,
+    Raw,
+    backend_names,
+    make_backend,
+    parse_options,
+    register,
+    run_backend,
+)
 
 __all__ = ["Backend", "Raw", "backend_names", "make_backend", "parse_options", "register", "run_backend"]

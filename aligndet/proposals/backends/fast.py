@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .registry import Backend, Raw
+from aligndet.proposals.backends.registry import Backend, Raw
 
 MISSING = "proposal backend 'fast' needs numba, which compiles its loops: pip install 'numba>=0.60'"
 
@@ -24,7 +24,7 @@ def fast_backend(mode: str = "fast", limit: int = 0, side: int = 0) -> Backend:
         ValueError: unknown mode, or a negative number.
     """
     try:
-        from ..selective.search import MODES, selective_search
+        from aligndet.proposals.selective.search import MODES, selective_search
     except ImportError as error:
         raise ImportError(f"{MISSING} ({error})") from error
     if mode not in MODES:

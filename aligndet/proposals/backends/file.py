@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..formats import read_proposals
-from ..store import ProposalStore
-from .registry import Backend
+from aligndet.proposals.backends.registry import Backend
+from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.store import ProposalStore
 
 
 def file_backend(path: str = "", order: str = "") -> Backend:

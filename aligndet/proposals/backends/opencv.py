@@ -12,8 +12,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..boxes import iou_matrix
-from .registry import Backend
+from aligndet.proposals.backends.registry import Backend
+from aligndet.proposals.boxes import iou_matrix
 
 MODES = ("single", "fast", "quality")
 

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from .registry import Backend
+from aligndet.proposals.backends.registry import Backend
 
 
 def random_backend(

@@ -10,7 +10,7 @@ import warnings
 import cv2
 import numpy as np
 
-from .registry import Backend
+from aligndet.proposals.backends.registry import Backend
 
 MISSING = (
     "proposal backend 'selectivesearch' needs the package of that name: "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..store import ProposalStore, is_store
-from .coco import read_coco
-from .json_stream import stream_object
-from .mmdet_pickle import read_mmdet_pickle
-from .soco import read_soco
+from aligndet.common.json_stream import stream_object
+from aligndet.proposals.formats.coco import read_coco
+from aligndet.proposals.formats.mmdet_pickle import read_mmdet_pickle
+from aligndet.proposals.formats.soco import read_soco
+from aligndet.proposals.store import ProposalStore, is_store
 
 KINDS = "a proposal store (folder), a COCO json, SoCo's json, or a proposal pickle of mmdet"
 _COCO_KEYS = frozenset({"images", "annotations", "categories"})

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..image_table import ImageTable
-from ..store import ProposalStore
+from aligndet.proposals.image_table import ImageTable
+from aligndet.proposals.store import ProposalStore
 
 Array = np.ndarray
 BLOCK = 1 << 15  # boxes turned into arrays at once

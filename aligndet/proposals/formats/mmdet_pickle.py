@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..image_table import ImageTable
-from ..store import ProposalStore
-from .columns import gather
+from aligndet.proposals.formats.columns import gather
+from aligndet.proposals.image_table import ImageTable
+from aligndet.proposals.store import ProposalStore
 
 _HARMLESS = {
     ("builtins", "set"),

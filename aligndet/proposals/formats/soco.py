@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..image_table import ImageTable
-from ..store import ProposalStore
-from .columns import BoxTable, gather
-from .json_stream import stream_object
+from aligndet.common.json_stream import stream_object
+from aligndet.proposals.formats.columns import BoxTable, gather
+from aligndet.proposals.image_table import ImageTable
+from aligndet.proposals.store import ProposalStore
 
 
 def read_soco(path: Path) -> ProposalStore:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .heap import drop, push
-from .kernel import kernel
-from .similarity import fill_shares, similarity
+from aligndet.proposals.selective.heap import drop, push
+from aligndet.proposals.selective.kernel import kernel
+from aligndet.proposals.selective.similarity import fill_shares, similarity
 
 Array = np.ndarray
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .kernel import kernel
+from aligndet.proposals.selective.kernel import kernel
 
 Array = np.ndarray
 

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kernel import kernel
-from .overlap import close_pairs, support, thin
+from aligndet.proposals.selective.kernel import kernel
+from aligndet.proposals.selective.overlap import close_pairs, support, thin
 
 Array = np.ndarray
 

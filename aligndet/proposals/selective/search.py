@@ -13,10 +13,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .features import borders, color_codes, describe, texture_codes
-from .group import Hierarchy, group
-from .rank import Pool, combine, rank
-from .segment import join_components, smooth, sort_edges, weigh_edges
+from aligndet.proposals.selective.features import borders, color_codes, describe, texture_codes
+from aligndet.proposals.selective.group import Hierarchy, group
+from aligndet.proposals.selective.rank import Pool, combine, rank
+from aligndet.proposals.selective.segment import join_components, smooth, sort_edges, weigh_edges
 
 Array = np.ndarray
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .kernel import kernel
+from aligndet.proposals.selective.kernel import kernel
 
 Array = np.ndarray
 

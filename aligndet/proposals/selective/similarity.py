@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .features import COLOR_BINS, TEXTURE_BINS
-from .kernel import kernel
+from aligndet.proposals.selective.features import COLOR_BINS, TEXTURE_BINS
+from aligndet.proposals.selective.kernel import kernel
 
 Array = np.ndarray
 

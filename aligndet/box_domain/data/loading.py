@@ -1,0 +1,74 @@
+"""From the proposals of an image to the boxes a pipeline works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet.structures.bbox import HorizontalBoxes
+
+from aligndet.registry import TRANSFORMS
+
+
+class ProposalInstances(Sequence[dict[str, Any]]):
+    """The proposals of one image, as mmdet's ``instances``: dictionaries are made only when one is looked at.
+
+    Args:
+        boxes: (n, 4) float32 xyxy in pixels; may be a view into a mapped file.
+        clusters: (n,) pseudo-classes, or None: all proposals are of class 0.
+    """
+
+    def __init__(self, boxes: np.ndarray, clusters: np.ndarray | None = None) -> None:
+        self.boxes, self.clusters = boxes, clusters
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) int64."""
+        if self.clusters is None:
+            return np.zeros(len(self.boxes), dtype=np.int64)
+        return self.clusters.astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        label = 0 if self.clusters is None else int(self.clusters[index])
+        return {"bbox": self.boxes[index].tolist(), "bbox_label": label, "ignore_flag": 0}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for box, label in zip(self.boxes.tolist(), self.labels.tolist(), strict=True):
+            yield {"bbox": box, "bbox_label": label, "ignore_flag": 0}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ProposalInstances:
+        return self  # MultiBranch copies every result once per view; the boxes on file do not change
+
+
+@TRANSFORMS.register_module()
+class LoadProposals(BaseTransform):
+    """As mmdet's ``LoadAnnotations(with_bbox=True)``, for a ProposalDataset, without a loop over boxes.
+
+    Sets ``gt_bboxes`` (HorizontalBoxes, xyxy in pixels), ``gt_bboxes_labels`` (n,) int64 and
+    ``gt_ignore_flags`` (n,) bool, all False.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Copy the proposals out of the file.
+
+        Raises:
+            TypeError: the data set is no ProposalDataset.
+        """
+        instances = results["instances"]
+        if not isinstance(instances, ProposalInstances):
+            raise TypeError(
+                "LoadProposals reads the samples of aligndet.ProposalDataset; for another data set put "
+                "dict(type='LoadAnnotations', with_bbox=True) into the pipeline instead"
+            )
+        results["gt_bboxes"] = HorizontalBoxes(torch.from_numpy(np.array(instances.boxes, dtype=np.float32)))
+        results["gt_bboxes_labels"] = instances.labels
+        results["gt_ignore_flags"] = np.zeros(len(instances), dtype=bool)
+        return results

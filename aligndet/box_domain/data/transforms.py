@@ -1,0 +1,67 @@
+"""Transforms that carry a proposal's number through any mmdet pipeline, and pack a view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.datasets.transforms import PackDetInputs
+
+from aligndet.registry import TRANSFORMS
+from aligndet.box_domain.slots import IMAGE_STRIDE
+
+
+@TRANSFORMS.register_module()
+class SampleProposals(BaseTransform):
+    """Keep at most ``num`` proposals of an image, drawn anew at random each time.
+
+    The published code keeps the first ``num`` in file order, which favours small regions where selective
+    search wrote them first. Where a file is ordered best first (as ``tools/make_proposals.py`` orders a
+    backend that scores its boxes), ``among`` keeps to the better ones.
+
+    Args:
+        num: proposals to keep.
+        among: draw from this many first proposals of the image; from all where None.
+    """
+
+    def __init__(self, num: int, among: int | None = None) -> None:
+        if num < 1 or (among is not None and among < num):
+            raise ValueError(f"SampleProposals: expected 1 <= num <= among, got num={num}, among={among}")
+        self.num, self.among = num, among
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Subset ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``, in file order."""
+        count = min(len(results["gt_bboxes"]), self.among or len(results["gt_bboxes"]))
+        keep = np.sort(np.random.permutation(count)[: self.num])
+        for key in ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags"):
+            results[key] = results[key][keep]
+        return results
+
+
+@TRANSFORMS.register_module()
+class NumberProposals(BaseTransform):
+    """Give every proposal its number within the image, before the views part.
+
+    The number rides in the label, which every mmdet transform keeps beside its box:
+    ``gt_bboxes_labels = number + IMAGE_STRIDE * cluster``. :class:`PackView` takes it apart again.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Rewrite ``gt_bboxes_labels``."""
+        clusters = np.asarray(results["gt_bboxes_labels"], dtype=np.int64)
+        results["gt_bboxes_labels"] = np.arange(len(clusters)) + IMAGE_STRIDE * clusters
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackView(PackDetInputs):
+    """Pack one view: ``gt_instances`` gets ``bboxes``, ``labels`` (clusters) and ``instance_ids``."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """As PackDetInputs."""
+        packed = super().transform(results)
+        instances = packed["data_samples"].gt_instances
+        instances.instance_ids = instances.labels % IMAGE_STRIDE
+        instances.labels = instances.labels // IMAGE_STRIDE
+        return packed

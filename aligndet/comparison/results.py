@@ -1,0 +1,143 @@
+"""The answer as data: per fraction and start the scores, and the paired difference to the baseline."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from aligndet.comparison.execute import Outcome
+from aligndet.comparison.plan import at_edge
+from aligndet.comparison.settings import Settings
+from aligndet.comparison.statistics import PairedDifference, Spread, paired_difference, spread
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One start at one label fraction.
+
+    Attributes:
+        start, percent: which.
+        lr: the chosen learning rate. edge: it is at the end of the grid.
+        ap, ap50: COCO box AP in points (0..100) by seed.
+        diverged, failed: seeds that diverged (AP 0) and seeds without a result.
+        difference: AP points over the baseline, by pairs of equal seed; None for the baseline itself, or
+            without a common seed.
+    """
+
+    start: str
+    percent: float
+    lr: float
+    edge: bool
+    ap: dict[int, float]
+    ap50: dict[int, float]
+    diverged: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
+    difference: PairedDifference | None = None
+
+    @property
+    def spread(self) -> Spread | None:
+        """Mean and spread of AP over seeds; None when every seed failed."""
+        return spread(list(self.ap.values())) if self.ap else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All arms by fraction, with the search behind them and what a reader must be told."""
+
+    baseline: str
+    arms: tuple[Arm, ...]
+    search: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``results.json``."""
+        arms = []
+        for arm in self.arms:
+            entry = asdict(arm)
+            if arm.difference:
+                del entry["difference"]["best"]
+                entry["difference"]["verdict"] = arm.difference.verdict
+            arms.append(entry)
+        return {
+            "baseline": self.baseline,
+            "unit": "AP in points, 0..100",
+            "conditions": self.conditions,
+            "notes": list(self.notes),
+            "arms": arms,
+            "search": list(self.search),
+        }
+
+
+def _points(outcomes: Sequence[Outcome], measure: str) -> dict[int, float]:
+    return {o.run.seed: 100 * o.metrics["report"][measure] for o in outcomes if not o.error}
+
+
+def make_arm(outcomes: Sequence[Outcome], settings: Settings) -> Arm:
+    """Gather the runs of one start at one fraction; the difference is not yet known."""
+    run = outcomes[0].run
+    return Arm(
+        start=run.start,
+        percent=run.percent,
+        lr=run.lr,
+        edge=at_edge(run.lr, settings.lrs),
+        ap=_points(outcomes, "AP"),
+        ap50=_points(outcomes, "AP50"),
+        diverged=tuple(o.run.seed for o in outcomes if o.diverged),
+        failed=tuple(o.run.seed for o in outcomes if o.error),
+    )
+
+
+def with_difference(arm: Arm, baseline: Arm | None) -> Arm:
+    """Add the paired difference over the seeds that both arms finished."""
+    if baseline is None or baseline.start == arm.start:
+        return arm
+    seeds = sorted(arm.ap.keys() & baseline.ap.keys())
+    if not seeds:
+        return arm
+    found = paired_difference([arm.ap[s] for s in seeds], [baseline.ap[s] for s in seeds])
+    return Arm(**{**arm.__dict__, "difference": found})
+
+
+def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
+    """What a reader of the table must be told: edges of the grid, divergence, failures, shared data."""
+    notes = []
+    for arm in arms:
+        where = f"{arm.start} at {arm.percent:g} %"
+        if arm.edge:
+            notes.append(f"{where}: the chosen rate {arm.lr:g} is at the edge of the grid; widen --lr.")
+        if arm.diverged:
+            notes.append(f"{where}: diverged with seeds {list(arm.diverged)}; counted as AP 0.")
+        if arm.failed:
+            notes.append(f"{where}: no result for seeds {list(arm.failed)}; see their log.txt.")
+    for percent in sorted({arm.percent for arm in arms}):
+        if not any(value for arm in arms if arm.percent == percent for value in arm.ap.values()):
+            notes.append(
+                f"{percent:g} %: AP is 0 for every start; train longer (--iters), this tells nothing."
+            )
+    if len(settings.lrs) > 1 and settings.tune.annotations == settings.report.annotations:
+        notes.append("Rates were chosen on the images that AP is reported on, for all starts alike.")
+    return notes
+
+
+def gather(
+    finals: Sequence[Outcome], searched: Sequence[Outcome], settings: Settings, conditions: dict[str, Any]
+) -> Results:
+    """Turn outcomes into results."""
+    groups: dict[tuple[float, str], list[Outcome]] = {}
+    for outcome in finals:
+        groups.setdefault((outcome.run.percent, outcome.run.start), []).append(outcome)
+    plain = {key: make_arm(group, settings) for key, group in groups.items()}
+    name = settings.baseline.name
+    arms = tuple(with_difference(arm, plain.get((arm.percent, name))) for arm in plain.values())
+    search = tuple(
+        {
+            "start": o.run.start,
+            "percent": o.run.percent,
+            "seed": o.run.seed,
+            "lr": o.run.lr,
+            "tune_AP": None if o.error else 100 * o.metrics["tune"]["AP"],
+            "diverged": o.diverged,
+        }
+        for o in searched
+    )
+    return Results(name, arms, search, tuple(notes_on(arms, settings)), conditions)

@@ -1,0 +1,192 @@
+"""One fine-tune run as an mmengine config: the stock config with data, schedule, seed and start put in."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from aligndet.comparison.settings import EvalSet, Settings
+from aligndet.labels.split import read_coco
+
+
+def class_names(train: Path, *others: Path) -> tuple[str, ...]:
+    """Class names of a COCO file, in its order; label ``i`` is the ``i``-th category.
+
+    Raises:
+        ValueError: no categories, or another file lists other names or another order (labels would differ).
+    """
+    names = tuple(str(category["name"]) for category in read_coco(train)["categories"])
+    if not names:
+        raise ValueError(f"{train}: 'categories' is empty")
+    for path in others:
+        found = tuple(str(category["name"]) for category in read_coco(path)["categories"])
+        if found != names:
+            raise ValueError(f"{path}: its categories are {list(found)}, but {train} has {list(names)}")
+    return names
+
+
+def set_num_classes(model: Any, num_classes: int) -> int:
+    """Set every ``num_classes`` of a detector config, except in backbone and proposal network.
+
+    Returns:
+        How many were set.
+    """
+    if isinstance(model, list | tuple):
+        return sum(set_num_classes(item, num_classes) for item in model)
+    if not isinstance(model, dict):
+        return 0
+    count = 0
+    for key, value in model.items():
+        if key == "num_classes":
+            model[key], count = num_classes, count + 1
+        elif key not in ("backbone", "rpn_head", "data_preprocessor"):
+            count += set_num_classes(value, num_classes)
+    return count
+
+
+def dataset_leaf(dataset: Any) -> Any:
+    """The annotated data set inside wrappers (``RepeatDataset``, ``MultiImageMixDataset``, a list of one).
+
+    Raises:
+        ValueError: several data sets are joined; the comparison could not say which to replace.
+    """
+    while "ann_file" not in dataset:
+        inner = dataset.get("dataset", dataset.get("datasets"))
+        if isinstance(inner, list | tuple):
+            if len(inner) != 1:
+                raise ValueError(f"the config joins {len(inner)} data sets; give one with a single data set")
+            inner = inner[0]
+        if inner is None:
+            raise ValueError(f"no 'ann_file' in the config's data set {dataset.get('type')!r}")
+        dataset = inner
+    return dataset
+
+
+def point_dataset(dataloader: Any, data: EvalSet, classes: tuple[str, ...]) -> None:
+    """Make a data loader config read ``data`` as a ``CocoDataset``; pipeline and filter stay."""
+    leaf = dataset_leaf(dataloader["dataset"])
+    kept = {key: leaf[key] for key in ("pipeline", "filter_cfg", "backend_args", "test_mode") if key in leaf}
+    leaf.clear()
+    leaf.update(kept)
+    leaf.update(
+        type="mmdet.CocoDataset",
+        ann_file=str(data.annotations.resolve()),
+        data_prefix={"img": str(data.images.resolve())},
+        metainfo={"classes": classes},
+    )
+
+
+def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
+    """The fine-tune config with the user's options and the data's class number put in.
+
+    Returns:
+        The config and the class names.
+
+    Raises:
+        ValueError: the config has no detector with classes, or the annotation files disagree on classes.
+    """
+    config = Config.fromfile(settings.config)
+    config.merge_from_dict(settings.cfg_options)
+    classes = class_names(settings.train.annotations, settings.report.annotations, settings.tune.annotations)
+    for key in ("model", "train_dataloader", "val_dataloader", "optim_wrapper"):
+        if key not in config:
+            raise ValueError(f"{settings.config}: no {key!r}; --config must be a whole fine-tune config")
+    if not set_num_classes(config.model, len(classes)):
+        raise ValueError(f"{settings.config}: no 'num_classes' in 'model'; is it a detector with classes?")
+    return config, classes
+
+
+def schedulers(iters: int, schedule: str) -> list[dict[str, Any]]:
+    """Warm-up over the first tenth (at most 500 iterations), then ``step`` or ``cosine``."""
+    warm = max(1, min(500, iters // 10))
+    warm_up = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
+    if schedule == "cosine":
+        return [
+            warm_up,
+            {
+                "type": "CosineAnnealingLR",
+                "by_epoch": False,
+                "begin": warm,
+                "end": iters,
+                "T_max": iters - warm,
+                "eta_min": 0,
+            },
+        ]
+    steps = [iters * 2 // 3, iters * 8 // 9]
+    return [
+        warm_up,
+        {
+            "type": "MultiStepLR",
+            "by_epoch": False,
+            "begin": 0,
+            "end": iters,
+            "milestones": steps,
+            "gamma": 0.1,
+        },
+    ]
+
+
+def _evaluation(
+    config: Config, settings: Settings, data: EvalSet, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """A data loader that predicts on ``data``, batched as training is."""
+    loader: dict[str, Any] = config.val_dataloader.to_dict()
+    point_dataset(loader, data, classes)
+    loader["dataset"]["test_mode"] = True
+    loader.update(num_workers=settings.workers, persistent_workers=settings.workers > 0)
+    loader["batch_size"] = config.train_dataloader.batch_size
+    return loader
+
+
+def run_config(
+    base: Config,
+    classes: tuple[str, ...],
+    settings: Settings,
+    train: Path,
+    iters: int,
+    lr: float,
+    seed: int,
+    checkpoint: Path | None,
+    eval_sets: dict[str, EvalSet],
+) -> Config:
+    """Everything that one run needs, as a config that mmdet's own train tool also runs.
+
+    Evaluation happens after training; ``prove_eval`` holds one data loader per evaluation set.
+    """
+    config = Config(ConfigDict(base.to_dict()))
+    loader = config.train_dataloader
+    point_dataset(loader, EvalSet(train, settings.train.images), classes)
+    loader.batch_size = settings.batch or loader.batch_size
+    loader.update(num_workers=settings.workers, persistent_workers=settings.workers > 0)
+    loader.sampler = {"type": "InfiniteSampler", "shuffle": True, "seed": seed}
+    config.prove_eval = {
+        name: _evaluation(config, settings, data, classes) for name, data in eval_sets.items()
+    }
+    for part in ("val", "test"):
+        for key in (f"{part}_dataloader", f"{part}_evaluator", f"{part}_cfg"):
+            config[key] = None
+    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iters, "val_interval": iters}
+    config.param_scheduler = schedulers(iters, settings.schedule)
+    config.optim_wrapper.optimizer.lr = lr
+    config.randomness = {"seed": seed, "deterministic": False}
+    config.load_from = str(checkpoint.resolve()) if checkpoint else None
+    config.resume = False
+    config.pop("auto_scale_lr", None)
+    config.prove_freeze_backbone = settings.freeze_backbone
+    _set_runtime(config, iters, settings)
+    return config
+
+
+def _set_runtime(config: Config, iters: int, settings: Settings) -> None:
+    """Hooks and log for an iteration-based run: one resumable checkpoint is kept."""
+    every = settings.save_every or max(25, iters // 4)
+    hooks = config.setdefault("default_hooks", {})
+    hooks["logger"] = {"type": "LoggerHook", "interval": max(1, min(20, iters)), "log_metric_by_epoch": False}
+    hooks["checkpoint"] = {
+        "type": "CheckpointHook",
+        "by_epoch": False,
+        "interval": every,
+        "max_keep_ckpts": 1,
+    }
+    config.log_processor = {"type": "LogProcessor", "window_size": 20, "by_epoch": False}
+    config.setdefault("default_scope", "mmdet")

@@ -1,0 +1,116 @@
+"""Embed boxes of any images with a trained InsLoc, under the conditions of its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.registry import MODELS
+from mmengine.runner import find_latest_checkpoint
+from torch import Tensor
+from torch.nn import functional
+
+from aligndet.image_domain.methods.insloc.export import NotInsLocError
+from aligndet.image_domain.methods.insloc.model import InsLoc
+from aligndet.image_domain.normalisation import config_in
+from aligndet.labels.boxes import read_boxes, with_pixels
+
+# Long side of the box over the window's: about the mean of what compositing gives (128 to 254 of 256 px).
+SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Squares cut around boxes.
+
+    Attributes:
+        pixels: (n, S, S, 3) uint8 BGR.
+        boxes: (n, 4) xyxy float32 in the square's pixels.
+        images: (n,) id of the image each is from.
+        names: class of each box.
+    """
+
+    pixels: np.ndarray
+    boxes: np.ndarray
+    images: np.ndarray
+    names: list[str]
+
+
+def load_insloc(where: Path) -> tuple[InsLoc, int]:
+    """The model of a checkpoint or work dir, in evaluation mode, and the side of its composites in pixels.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        NotInsLocError: it has no config of an ``aligndet.InsLoc``.
+    """
+    found = find_latest_checkpoint(str(where)) if where.is_dir() else str(where)
+    if found is None or not Path(found).is_file():
+        raise FileNotFoundError(f"{where}: no checkpoint")
+    checkpoint: Any = torch.load(found, map_location="cpu", weights_only=False)
+    cfg: Any = config_in(checkpoint.get("meta"))
+    if cfg is None or not str(cfg.get("model", {}).get("type", "")).endswith("InsLoc"):
+        raise NotInsLocError(f"{found}: expected a checkpoint that tools/train.py wrote for an InsLoc config")
+    with MODELS.switch_scope_and_registry("mmdet") as registry:
+        model = registry.build(cfg.model)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval(), int(cfg.train_dataloader.dataset.pipeline[0]["query"][0]["canvas"])
+
+
+def read_windows(
+    ann_file: Path, images: Path, side: int, limit: int = 500, min_side: float = 32, seed: int = 0
+) -> Windows:
+    """Cut a square around each box of a COCO json, so large that the box fills :data:`SHARE` of it.
+
+    What the square holds beyond the image is filled with the image's edge.
+
+    Args:
+        ann_file: COCO json; proposals do as well as labels.
+        images: folder of its images.
+        side: pixels that the square is resized to.
+        limit: at most this many boxes, drawn at random.
+        min_side: boxes with a shorter side, in pixels of the image, are left out.
+        seed: of the draw.
+
+    Raises:
+        ValueError: no box is left, or the file is no COCO json with boxes.
+    """
+    labels = read_boxes(ann_file, lambda box: min(box["bbox"][2:]) >= min_side, limit, seed)
+    found = [
+        (*window(image, box["bbox"], side), box["image_id"], labels.names[box["category_id"]])
+        for box, image in with_pixels(labels.boxes, labels.files, images)
+    ]
+    if not found:
+        raise ValueError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
+    pixels, corners, ids, classes = zip(*found, strict=True)
+    return Windows(np.stack(pixels), np.stack(corners), np.array(ids), list(classes))
+
+
+def window(image: np.ndarray, bbox: list[float], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A (side, side, 3) square centred on an xywh box, and the (4,) xyxy box in it."""
+    x, y, w, h = bbox
+    scale = side * SHARE / max(w, h)
+    shift = side / 2 - scale * np.array([x + w / 2, y + h / 2])
+    # A pixel's centre lies at its index plus one half, in both images.
+    offset = shift + 0.5 * scale - 0.5
+    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
+    pixels = cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    box = np.array([x, y, x + w, y + h]) * scale + np.tile(shift, 2)
+    return pixels, box.astype(np.float32)
+
+
+@torch.no_grad()
+def embed_boxes(model: InsLoc, windows: Windows, batch_size: int = 32) -> np.ndarray:
+    """(n, L * D) float32: the embeddings of all levels side by side, the whole of length 1."""
+    preprocess: Any = model.data_preprocessor.data_preprocessor  # of one view
+    rows: list[Tensor] = []
+    for start in range(0, len(windows.boxes), batch_size):
+        part = slice(start, start + batch_size)
+        inputs = list(torch.from_numpy(windows.pixels[part]).permute(0, 3, 1, 2).contiguous())
+        images = preprocess({"inputs": inputs}, False)["inputs"]
+        levels = model.embed(images, torch.from_numpy(windows.boxes[part]))
+        rows.append(functional.normalize(levels.transpose(0, 1).flatten(1), dim=1))
+    return torch.cat(rows).numpy()

@@ -1,0 +1,68 @@
+"""The boxes of a COCO json and the images they lie on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aligndet.common.images import UnreadableImageError, read_image
+
+
+@dataclass(frozen=True)
+class LabelledBoxes:
+    """Annotations of a COCO json, file names by image id, and class names by category id."""
+
+    boxes: list[dict[str, Any]]
+    files: dict[Any, str]
+    names: dict[int, str]
+
+
+def read_boxes(
+    ann_file: Path, usable: Callable[[dict[str, Any]], bool], limit: int | None = None, seed: int = 0
+) -> LabelledBoxes:
+    """Read the usable boxes of a COCO json.
+
+    Args:
+        ann_file: labels or proposals.
+        usable: which annotations count.
+        limit: at most this many, drawn at random; their order stays.
+        seed: of the draw.
+
+    Raises:
+        ValueError: not a COCO json with boxes.
+    """
+    try:
+        data = json.loads(ann_file.read_text(encoding="utf-8"))
+        files = {image["id"]: image["file_name"] for image in data["images"]}
+        names = {category["id"]: category["name"] for category in data["categories"]}
+        boxes = [box for box in data["annotations"] if usable(box)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{ann_file}: expected a COCO json with boxes and categories; got {error!r}"
+        ) from error
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(boxes))[:limit])
+    return LabelledBoxes([boxes[int(number)] for number in chosen], files, names)
+
+
+def with_pixels(
+    boxes: Iterable[dict[str, Any]], files: dict[Any, str], images: Path
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Each box with its image (h, w, 3) uint8 BGR. Boxes of unreadable images are passed over.
+
+    An image is read once for all boxes of it that stand side by side.
+    """
+    last, pixels = None, None
+    for box in boxes:
+        if box["image_id"] != last:
+            last = box["image_id"]
+            try:
+                pixels = read_image(images / files[last])
+            except UnreadableImageError:
+                pixels = None
+        if pixels is not None:
+            yield box, pixels

@@ -1,0 +1,93 @@
+"""Writing the generated set: images by split, and a COCO json per split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from aligndet.common.files import write_bytes
+from aligndet.synthetic.scene import Scene, render_scene
+from aligndet.synthetic.shapes import CLASSES
+
+SPLITS: dict[str, float] = {"train": 0.2, "val": 0.2, "test": 0.1, "unlabelled": 0.5}  # shares of all images
+
+
+def split_counts(images: int) -> dict[str, int]:
+    """Images per split: the shares of SPLITS, each at least one, the rest unlabelled."""
+    if images < len(SPLITS):
+        raise ValueError(f"a demo set needs at least {len(SPLITS)} images, one per split; got {images}")
+    counts = {name: max(1, int(images * share)) for name, share in SPLITS.items() if name != "unlabelled"}
+    return {**counts, "unlabelled": images - sum(counts.values())}
+
+
+def write_dataset(
+    out: Path, counts: Mapping[str, int], size: int = 256, seed: int = 0, progress: bool = True
+) -> dict[str, Path]:
+    """Generate `counts[split]` images per split.
+
+    Writes `out/images/<split>/<number>.jpg` and `out/annotations/<split>.json`; file names in the json are
+    relative to `out/images`. The split "unlabelled" has images and no annotations. A picture depends on
+    (seed, split, number) alone, so a larger set begins with the smaller one.
+
+    Args:
+        out: folder to write into.
+        counts: images per split; split names are those of SPLITS.
+        size: side of the square images, in pixels.
+        seed: of everything.
+        progress: show a bar.
+
+    Returns:
+        The json file of each split.
+
+    Raises:
+        ValueError: unknown split, or a size too small for its objects to be seen.
+    """
+    unknown = sorted(set(counts) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"unknown split {', '.join(unknown)}; expected {', '.join(SPLITS)}")
+    if size < 64:
+        raise ValueError(f"size={size}: demo images need a side of at least 64 pixels")
+    files = {}
+    with tqdm(total=sum(counts.values()), unit="img", disable=not progress) as bar:
+        for split, count in counts.items():
+            content = _write_split(out, split, count, size, seed, bar)
+            files[split] = out / "annotations" / f"{split}.json"
+            write_bytes(files[split], json.dumps(content).encode())
+    return files
+
+
+def scene_of(split: str, number: int, size: int, seed: int) -> Scene:
+    """The picture that a set of this seed has at this place."""
+    return render_scene(size, np.random.default_rng([seed, list(SPLITS).index(split), number]))
+
+
+def _write_split(out: Path, split: str, count: int, size: int, seed: int, bar: Any) -> dict[str, Any]:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number in range(count):
+        scene = scene_of(split, number, size, seed)
+        name = f"{split}/{number:06d}.jpg"
+        data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+        write_bytes(out / "images" / name, data.tobytes())
+        images.append({"id": number + 1, "file_name": name, "width": size, "height": size})
+        if split != "unlabelled":
+            annotations += _annotations(scene, number + 1, len(annotations) + 1)
+        bar.update()
+    categories = [{"id": label + 1, "name": name} for label, name in enumerate(CLASSES)]
+    info = {"description": "AlignDet demo set, generated", "seed": seed, "size": size, "split": split}
+    return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+
+
+def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:
+    rows = []
+    for offset, (mask, box, label) in enumerate(zip(scene.masks, scene.boxes, scene.labels, strict=True)):
+        x1, y1, x2, y2 = (int(v) for v in box)
+        row = {"id": first_id + offset, "image_id": image_id, "category_id": int(label) + 1, "iscrowd": 0}
+        rows.append({**row, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": int(mask.sum())})
+    return rows

@@ -1,0 +1,113 @@
+"""Listing images and reading them as mmcv does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from aligndet.common.images import UnreadableImageError, list_images, read_image
+
+
+def scene(height: int = 20, width: int = 30) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : width // 2] = (255, 0, 0)
+    image[: height // 2, width // 2 :] = (0, 0, 255)
+    return image
+
+
+def write_rotated_jpeg(path: Path) -> None:
+    """A jpeg whose EXIF orientation is 6: to be turned by a quarter when shown."""
+    data = cv2.imencode(".jpg", scene())[1].tobytes()
+    entry = b"\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
+    exif = b"Exif\x00\x00" + b"II*\x00\x08\x00\x00\x00" + b"\x01\x00" + entry + b"\x00" * 4
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+
+
+def test_folder_is_searched_recursively_in_sorted_order(tmp_path: Path) -> None:
+    for name in ["b.jpg", "a/z.PNG", "a/.hidden.jpg", "notes.txt", "a/b/c.bmp"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    entries, root = list_images(tmp_path)
+    assert [(e.id, e.file_name) for e in entries] == [(1, "a/b/c.bmp"), (2, "a/z.PNG"), (3, "b.jpg")]
+    assert root == tmp_path
+    entries, root = list_images(tmp_path / "a", tmp_path)
+    assert ([e.file_name for e in entries], root) == (["a/b/c.bmp", "a/z.PNG"], tmp_path)
+    with pytest.raises(ValueError, match="expected a folder that contains"):
+        list_images(tmp_path, tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("json_name", "folder"),
+    [
+        ("annotations/train.json", "images"),
+        ("annotations/instances_train2017.json", "train2017"),
+        ("all.json", "."),
+        ("all.json", "images"),
+    ],
+)
+def test_image_folder_of_a_json_is_found(tmp_path: Path, json_name: str, folder: str) -> None:
+    rows = [{"id": 9, "file_name": "missing.jpg"}, {"id": 7, "file_name": "x.jpg"}]
+    (tmp_path / json_name).parent.mkdir(exist_ok=True)
+    (tmp_path / json_name).write_text(json.dumps({"images": rows}))
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "x.jpg").write_bytes(b"x")
+    entries, root = list_images(tmp_path / json_name)
+    assert [(e.id, e.file_name) for e in entries] == [(9, "missing.jpg"), (7, "x.jpg")]
+    assert root.resolve() == (tmp_path / folder).resolve()
+
+
+def test_clear_errors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder or COCO json"):
+        list_images(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no image found"):
+        list_images(tmp_path)
+    bad = tmp_path / "bad.json"
+    bad.write_text("[1]")
+    with pytest.raises(ValueError, match="expected a COCO json"):
+        list_images(bad)
+    bad.write_text(json.dumps({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}))
+    with pytest.raises(ValueError, match="not unique"):
+        list_images(bad, tmp_path)
+    bad.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}]}))
+    with pytest.raises(FileNotFoundError, match="--image-root"):
+        list_images(bad)
+
+
+@pytest.mark.parametrize("kind", ["grey", "alpha", "sixteen", "color"])
+def test_every_kind_of_image_reads_as_three_channels(tmp_path: Path, kind: str) -> None:
+    image = scene()
+    variants = {
+        "grey": image[..., 0],
+        "alpha": np.dstack([image, image[..., :1]]),
+        "sixteen": image.astype(np.uint16) * 257,
+        "color": image,
+    }
+    path = tmp_path / f"ünïcode {kind}.png"
+    path.write_bytes(cv2.imencode(".png", variants[kind])[1].tobytes())
+    read = read_image(path)
+    assert (read.shape, read.dtype) == ((20, 30, 3), np.uint8)
+    np.testing.assert_array_equal(read, image[..., [0, 0, 0]] if kind == "grey" else image)
+
+
+def test_exif_rotation_is_applied_as_mmcv_does(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    write_rotated_jpeg(path)
+    assert read_image(path).shape == (30, 20, 3)
+    mmcv = pytest.importorskip("mmcv")
+    np.testing.assert_array_equal(read_image(path), mmcv.imread(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty"), (b"no image at all", "cannot decode"), (None, "No such file")],
+)
+def test_unreadable_images_say_why(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=reason):
+        read_image(path)

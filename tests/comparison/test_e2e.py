@@ -1,0 +1,78 @@
+"""tools/prove.py with real, tiny fine-tunes: random start against a pre-training checkpoint."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+
+from aligndet.box_domain.pretrainer import BoxDomainPretrainer
+from aligndet.comparison.run_one import build_runner
+from tests.small import STOCK, detector
+from tests.small_coco import make_coco
+from tools.prove import main
+
+
+def write_config(path: Path) -> None:
+    """RetinaNet on ResNet-18 at 64 px."""
+    config = Config({"model": detector("retinanet")})
+    path.write_text(
+        f"_base_ = {STOCK['retinanet']!r}\n"
+        f"{config.pretty_text}\n"
+        "model['_delete_'] = True\n"
+        "train_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True),"
+        " dict(type='PackDetInputs')]\n"
+        "train_dataloader = dict(dataset=dict(pipeline=train_pipeline))\n"
+    )
+
+
+def write_pretrained(path: Path) -> None:
+    register_all_modules(init_default_scope=True)
+    config = detector("retinanet")
+    text = Config({"model": {"type": "aligndet.BoxDomainPretrainer", "detector": config}}).pretty_text
+    state = BoxDomainPretrainer(detector=config).state_dict()
+    torch.save({"meta": {"cfg": text}, "state_dict": state}, path)
+
+
+def words(folder: Path) -> list[str]:
+    """The command line: one rate, one seed, one iteration, two starts."""
+    train, val = make_coco(folder, 8), make_coco(folder, 2, seed=1)
+    write_config(folder / "config.py")
+    write_pretrained(folder / "pre.pth")
+    text = f"{folder}/config.py --start random= --start aligndet={folder}/pre.pth --train {train} --val {val}"
+    text += f" --images {folder}/images --percent 50 --seeds 1 --lr 0.001 --iters 2 --batch 2 --jobs 2"
+    return f"{text} --keep-checkpoints --freeze-backbone --work-dir {folder}/work".split()
+
+
+def test_prove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = words(tmp_path)
+    assert main(argv) == 0
+    said = capsys.readouterr()
+    assert "no evidence (too few seeds)" in said.out
+    assert "tensors loaded; random: 2 in bbox_head" in said.err
+    work = tmp_path / "work"
+    found = json.loads((work / "results.json").read_text())
+    assert [arm["start"] for arm in found["arms"]] == ["random", "aligndet"]
+    assert (work / "results.md").is_file()
+    assert (work / "plot.png").is_file()
+    results = sorted(work.glob("runs/*/result.json"))
+    assert len(results) == 2
+    before = [path.stat().st_mtime_ns for path in results]
+
+    assert main(argv) == 0
+    assert "2 of 2 runs are already finished" in capsys.readouterr().err
+    assert [path.stat().st_mtime_ns for path in results] == before
+
+    started = next(path.parent for path in results if path.parent.name.startswith("aligndet"))
+    assert "Load checkpoint from" in (started / "log.txt").read_text()
+    runner, _ = build_runner(started)
+    runner.load_or_resume()
+    weights = runner.model.state_dict()
+    initial = torch.load(tmp_path / "pre.pth", weights_only=True)["state_dict"]
+    assert torch.equal(weights["backbone.conv1.weight"], initial["online.backbone.conv1.weight"])
+    assert not torch.equal(
+        weights["neck.fpn_convs.0.conv.weight"], initial["online.neck.fpn_convs.0.conv.weight"]
+    )
+    assert runner.iter == 2, "a killed run goes on from its last checkpoint"

@@ -1,0 +1,90 @@
+"""The set-up files: pins with reasons, no hard dependency on one OpenMMLab family, cheap repeated set-up."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OPENMMLAB = r"^(onedl-)?mm(engine|cv|det|detection|pretrain)\b"
+
+
+def requirements() -> dict[str, str]:
+    """Pinned name -> rest of the line."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return dict(re.split("==", line, maxsplit=1) for line in lines if line and not line.startswith("#"))
+
+
+def test_every_requirement_is_pinned_and_has_a_reason() -> None:
+    for name, rest in requirements().items():
+        assert re.match(r"[\w.]+ +# \S.{8}", rest), f"{name}=={rest}"
+
+
+def test_torch_and_torchvision_belong_together() -> None:
+    pins = {name: rest.split()[0].split(".") for name, rest in requirements().items()}
+    assert int(pins["torchvision"][1]) == int(pins["torch"][1]) + 15
+
+
+def test_opencv_distributions_have_one_version() -> None:
+    assert len({rest.split()[0] for name, rest in requirements().items() if name.startswith("opencv")}) == 1
+
+
+def test_no_openmmlab_family_is_a_hard_dependency() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    hard = re.search(r"^dependencies = (\[.*?\])", text, re.MULTILINE | re.DOTALL)
+    assert hard is not None
+    names = re.findall(r'"([\w-]+)', hard[1])
+    assert "numpy" in names
+    assert not [name for name in names if re.match(OPENMMLAB, name)]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+class TestMakefile:
+    """``make -n`` in a copy with a made-up environment: what would be run."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, tmp_path)
+        (tmp_path / ".venv" / "bin").mkdir(parents=True)
+        return tmp_path
+
+    def dry_run(self, folder: Path, *arguments: str) -> str:
+        # a `make test` above this test hands its own variables down
+        inherited = {"MAKEFLAGS", "MFLAGS", "OPS", "IMAGES", "PIP_ARGS", "ARGS"}
+        environment = {name: value for name, value in os.environ.items() if name not in inherited}
+        command = ["make", "-n", "--no-print-directory", *arguments]
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        return run.stdout
+
+    def finish(self, folder: Path) -> None:
+        """Do what the last line of the set-up does: leave its stamp."""
+        stamp = re.search(r"touch (\S+)", self.dry_run(folder, "setup"))
+        assert stamp is not None
+        (folder / stamp[1]).touch()
+
+    def test_first_set_up_installs(self, folder: Path) -> None:
+        commands = self.dry_run(folder, "setup")
+        assert "-r requirements.txt" in commands
+        assert "-m aligndet.ops.compiled" not in commands
+
+    def test_second_set_up_does_nothing(self, folder: Path) -> None:
+        self.finish(folder)
+        assert "pip" not in self.dry_run(folder, "setup")
+
+    def test_changed_requirements_are_installed(self, folder: Path) -> None:
+        self.finish(folder)
+        with (folder / "requirements.txt").open("a") as file:
+            file.write("another==1.0  # reason\n")
+        assert "-r requirements.txt" in self.dry_run(folder, "setup")
+
+    def test_compiled_operators_on_demand(self, folder: Path) -> None:
+        self.finish(folder)
+        assert "-m aligndet.ops.compiled" in self.dry_run(folder, "setup", "OPS=compiled")
+
+    def test_demo_takes_a_folder(self, folder: Path) -> None:
+        assert 'tools/demo.py --images "my photos"' in self.dry_run(folder, "demo", "IMAGES=my photos")
+        assert "--images" not in self.dry_run(folder, "demo")
