@@ -23,8 +23,8 @@ import aligndet
 import torch
 from mmengine.dist import init_dist
 import torch.distributed as dist
-from aligndet.image_domain.insloc.key_queue import KeyQueue
-from aligndet.image_domain.insloc.shuffle import encode_shuffled
+from aligndet.image_domain.methods.insloc.key_queue import KeyQueue
+from aligndet.image_domain.methods.insloc.shuffle import encode_shuffled
 
 dist.init_process_group("gloo")
 rank = dist.get_rank()
