@@ -1,6 +1,6 @@
 # Box-domain pre-training of a small Cascade R-CNN (EfficientNet-Lite0, 256 px). CPU-sized.
-#   python tools/make_proposals.py IMAGES work_dirs/proposals.json
-#   python tools/train.py configs/box_domain/cascade-rcnn_lite0_256px.py --cfg-options \
+#   aligndet proposals make IMAGES work_dirs/proposals.json
+#   aligndet train aligndet::box_domain/cascade-rcnn_lite0_256px.py --cfg-options \
 #       train_dataloader.dataset.ann_file=work_dirs/proposals.json train_dataloader.dataset.data_prefix.img=IMAGES/
 _base_ = ["./retinanet_lite0_256px.py"]
 

@@ -1,6 +1,6 @@
 # Box-domain pre-training of FCOS R50, COCO train2017 without labels, 12 epochs.
-#   python tools/make_proposals.py data/coco/train2017 data/coco/proposals/train2017
-#   tools/dist_train.sh configs/box_domain/fcos_r50_fpn_1x_coco.py 8
+#   aligndet proposals make data/coco/train2017 data/coco/proposals/train2017
+#   tools/dist_train.sh aligndet::box_domain/fcos_r50_fpn_1x_coco.py 8
 _base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
 
 model = dict(

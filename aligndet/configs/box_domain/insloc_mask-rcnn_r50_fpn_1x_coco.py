@@ -1,9 +1,9 @@
 # Box-domain pre-training after InsLoc: Mask R-CNN R50-FPN whose backbone, FPN and RoI head InsLoc trained. The
 # backbone is frozen; FPN and heads continue. COCO train2017 without labels, 12 epochs.
-#   python tools/make_proposals.py data/coco/train2017 data/coco/proposals/train2017
-#   python tools/export_insloc.py work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --detector configs/finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
-#   tools/dist_train.sh configs/box_domain/insloc_mask-rcnn_r50_fpn_1x_coco.py 8
-# Afterwards, as after any box-domain pre-training: tools/export_detector.py, and load_from in the fine-tuning config.
+#   aligndet proposals make data/coco/train2017 data/coco/proposals/train2017
+#   aligndet export work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
+#   tools/dist_train.sh aligndet::box_domain/insloc_mask-rcnn_r50_fpn_1x_coco.py 8
+# Afterwards, as after any box-domain pre-training: aligndet export, and load_from in the fine-tuning config.
 _base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
 
 model = dict(

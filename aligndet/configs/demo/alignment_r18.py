@@ -1,6 +1,6 @@
-# Stage 2 of the demo: box-domain pre-training of configs/demo/retinanet_r18.py, 200 steps of 8 images. For a CPU.
-#   python tools/make_proposals.py IMAGES proposals.json --min-side 16
-#   python tools/train.py configs/demo/alignment_r18.py --cfg-options \
+# Stage 2 of the demo: box-domain pre-training of aligndet::demo/retinanet_r18.py, 200 steps of 8 images. For a CPU.
+#   aligndet proposals make IMAGES proposals.json --min-side 16
+#   aligndet train aligndet::demo/alignment_r18.py --cfg-options \
 #       train_dataloader.dataset.ann_file=proposals.json train_dataloader.dataset.data_prefix.img=IMAGES/
 # Counted in steps, not in epochs, so that it takes as long on ten images as on a thousand.
 _base_ = "../box_domain/retinanet_lite0_256px.py"

@@ -1,5 +1,5 @@
 # The demo's detector and its fine-tuning: RetinaNet, a ResNet-18 half as wide, FPN of 64 channels, 192 px. For a CPU.
-#   python tools/prove.py configs/demo/retinanet_r18.py --start random= --start aligndet=work_dirs/demo/detector.pth \
+#   aligndet compare aligndet::demo/retinanet_r18.py --start random= --start aligndet=work_dirs/demo/detector.pth \
 #       --train TRAIN.json --val VAL.json --images IMAGES --percent 100 --iters 150 --batch 4 --lr 0.001 0.0005
 _base_ = "../finetune/retinanet_lite0_256px.py"
 

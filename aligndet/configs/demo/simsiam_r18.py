@@ -1,7 +1,7 @@
 """Stage 1 of the demo: SimSiam, a ResNet-18 half as wide, 96 px, 150 steps: a minute or two on a CPU.
 
-python tools/train.py configs/demo/simsiam_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-python tools/convert_backbone.py work_dirs/simsiam_r18 work_dirs/demo/backbone.pth --detector configs/demo/retinanet_r18.py
+aligndet train aligndet::demo/simsiam_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+aligndet backbone convert work_dirs/simsiam_r18 work_dirs/demo/backbone.pth --config aligndet::demo/retinanet_r18.py
 
 Counted in steps, not in epochs, so that it takes as long on ten images as on a thousand.
 """

@@ -1,6 +1,6 @@
 # Fine-tune a small Cascade R-CNN (EfficientNet-Lite0, 64 channels, 256 px): three stages of RoIs. CPU-sized.
-#   python tools/convert_backbone.py LITE0_CHECKPOINT work_dirs/lite0.pth --detector configs/finetune/cascade-rcnn_lite0_256px.py
-#   python tools/train.py configs/finetune/cascade-rcnn_lite0_256px.py
+#   aligndet backbone convert LITE0_CHECKPOINT work_dirs/lite0.pth --config aligndet::finetune/cascade-rcnn_lite0_256px.py
+#   aligndet train aligndet::finetune/cascade-rcnn_lite0_256px.py
 _base_ = ["./retinanet_lite0_256px.py"]
 
 deviations = [[0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067]]

@@ -1,6 +1,6 @@
 # Fine-tune a small Deformable DETR (EfficientNet-Lite0, 128 channels, 3 + 3 layers, 100 queries, 256 px). CPU-sized.
-#   python tools/convert_backbone.py LITE0_CHECKPOINT work_dirs/lite0.pth --detector configs/finetune/deformable-detr_lite0_256px.py
-#   python tools/train.py configs/finetune/deformable-detr_lite0_256px.py
+#   aligndet backbone convert LITE0_CHECKPOINT work_dirs/lite0.pth --config aligndet::finetune/deformable-detr_lite0_256px.py
+#   aligndet train aligndet::finetune/deformable-detr_lite0_256px.py
 _base_ = ["./retinanet_lite0_256px.py"]
 
 attention = dict(embed_dims=128, num_heads=8, dropout=0.1, batch_first=True)

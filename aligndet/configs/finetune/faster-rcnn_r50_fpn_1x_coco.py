@@ -1,6 +1,6 @@
 # Fine-tune Faster R-CNN R50 for 12 epochs of COCO, from a box-domain pre-training. Stock mmdet otherwise.
-#   python tools/export_detector.py work_dirs/faster-rcnn_r50_fpn_1x_coco/epoch_12.pth work_dirs/faster-rcnn_r50_fpn_1x_coco/detector.pth
-#   tools/dist_train.sh configs/finetune/faster-rcnn_r50_fpn_1x_coco.py 8
+#   aligndet export work_dirs/faster-rcnn_r50_fpn_1x_coco/epoch_12.pth work_dirs/faster-rcnn_r50_fpn_1x_coco/detector.pth
+#   tools/dist_train.sh aligndet::finetune/faster-rcnn_r50_fpn_1x_coco.py 8
 _base_ = "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"
 
 load_from = "work_dirs/faster-rcnn_r50_fpn_1x_coco/detector.pth"

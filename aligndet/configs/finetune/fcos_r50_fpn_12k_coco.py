@@ -1,5 +1,5 @@
-# Fine-tune FCOS R50 for 12,000 iterations of 16 images. Label fractions: tools/split_labels.py, then
-#   tools/dist_train.sh configs/finetune/fcos_r50_fpn_12k_coco.py 8 --cfg-options \
+# Fine-tune FCOS R50 for 12,000 iterations of 16 images. Label fractions: aligndet labels split, then
+#   tools/dist_train.sh aligndet::finetune/fcos_r50_fpn_12k_coco.py 8 --cfg-options \
 #       train_dataloader.dataset.ann_file=annotations/semi_supervised/instances_train2017.1@10.json
 _base_ = "fcos_r50_fpn_1x_coco.py"
 

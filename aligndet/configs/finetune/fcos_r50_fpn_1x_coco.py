@@ -1,6 +1,6 @@
 # Fine-tune FCOS R50 for 12 epochs of COCO, from a box-domain pre-training. Stock mmdet otherwise.
-#   python tools/export_detector.py work_dirs/fcos_r50_fpn_1x_coco/epoch_12.pth work_dirs/fcos_r50_fpn_1x_coco/detector.pth
-#   tools/dist_train.sh configs/finetune/fcos_r50_fpn_1x_coco.py 8
+#   aligndet export work_dirs/fcos_r50_fpn_1x_coco/epoch_12.pth work_dirs/fcos_r50_fpn_1x_coco/detector.pth
+#   tools/dist_train.sh aligndet::finetune/fcos_r50_fpn_1x_coco.py 8
 _base_ = "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py"
 
 load_from = "work_dirs/fcos_r50_fpn_1x_coco/detector.pth"

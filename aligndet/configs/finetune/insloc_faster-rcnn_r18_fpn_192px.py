@@ -1,8 +1,8 @@
 # Fine-tune a small Faster R-CNN (ResNet-18 of half width, 32-channel FPN, 192 px) from nothing, or from a backbone or InsLoc
 # checkpoint that was trained without labels. CPU-sized.
-#   python tools/export_insloc.py work_dirs/insloc_r18_fpn_64px_folder work_dirs/insloc_small.pth --detector configs/finetune/insloc_faster-rcnn_r18_fpn_192px.py
-#   python tools/train.py configs/finetune/insloc_faster-rcnn_r18_fpn_192px.py --cfg-options load_from=work_dirs/insloc_small.pth
-# Against a random start: tools/prove.py (docs/results.md has the command).
+#   aligndet export work_dirs/insloc_r18_fpn_64px_folder work_dirs/insloc_small.pth --config aligndet::finetune/insloc_faster-rcnn_r18_fpn_192px.py
+#   aligndet train aligndet::finetune/insloc_faster-rcnn_r18_fpn_192px.py --cfg-options load_from=work_dirs/insloc_small.pth
+# Against a random start: aligndet compare (docs/results.md has the command).
 _base_ = [
     "mmdet::_base_/models/faster-rcnn_r50_fpn.py",
     "mmdet::_base_/datasets/coco_detection.py",

@@ -1,6 +1,6 @@
 # Fine-tune Faster R-CNN R50-C4 for 24,000 iterations of VOC 07+12 trainval from InsLoc; tested on VOC 07 test.
-#   python tools/export_insloc.py work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --detector configs/finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py
-#   tools/dist_train.sh configs/finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py 8
+#   aligndet export work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --config aligndet::finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py
+#   tools/dist_train.sh aligndet::finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py 8
 _base_ = "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py"
 
 load_from = "work_dirs/insloc_r50_c4_200e_imagenet/detector.pth"

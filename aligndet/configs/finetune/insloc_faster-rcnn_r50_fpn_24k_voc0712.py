@@ -1,6 +1,6 @@
 # Fine-tune Faster R-CNN R50-FPN for 24,000 iterations of VOC 07+12 trainval from InsLoc; tested on VOC 07 test.
-#   python tools/export_insloc.py work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --detector configs/finetune/insloc_faster-rcnn_r50_fpn_24k_voc0712.py
-#   tools/dist_train.sh configs/finetune/insloc_faster-rcnn_r50_fpn_24k_voc0712.py 8
+#   aligndet export work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --config aligndet::finetune/insloc_faster-rcnn_r50_fpn_24k_voc0712.py
+#   tools/dist_train.sh aligndet::finetune/insloc_faster-rcnn_r50_fpn_24k_voc0712.py 8
 # InsLoc's paper fine-tunes C4 on VOC; this is the schedule of that, on mmdet's stock VOC data.
 _base_ = "mmdet::pascal_voc/faster-rcnn_r50_fpn_1x_voc0712.py"
 

@@ -1,6 +1,6 @@
 # Fine-tune Mask R-CNN R50-C4 for 90,000 iterations of COCO from InsLoc: backbone and last stage.
-#   python tools/export_insloc.py work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --detector configs/finetune/insloc_mask-rcnn_r50_c4_1x_coco.py
-#   tools/dist_train.sh configs/finetune/insloc_mask-rcnn_r50_c4_1x_coco.py 8
+#   aligndet export work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_c4_1x_coco.py
+#   tools/dist_train.sh aligndet::finetune/insloc_mask-rcnn_r50_c4_1x_coco.py 8
 # mmdet's C4 detectors are for Caffe weights; stage, stride and normalisation are changed to those of InsLoc.
 _base_ = [
     "mmdet::_base_/models/mask-rcnn_r50-caffe-c4.py",

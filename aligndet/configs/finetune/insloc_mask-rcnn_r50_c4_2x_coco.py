@@ -1,5 +1,5 @@
 # Fine-tune Mask R-CNN R50-C4 for 180,000 iterations of COCO from InsLoc.
-#   tools/dist_train.sh configs/finetune/insloc_mask-rcnn_r50_c4_2x_coco.py 8
+#   tools/dist_train.sh aligndet::finetune/insloc_mask-rcnn_r50_c4_2x_coco.py 8
 _base_ = "insloc_mask-rcnn_r50_c4_1x_coco.py"
 
 iterations = 180000

@@ -1,6 +1,6 @@
 # Fine-tune Mask R-CNN R50-FPN for 90,000 iterations of COCO from InsLoc: backbone, FPN, 4 convolutions and fc.
-#   python tools/export_insloc.py work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --detector configs/finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
-#   tools/dist_train.sh configs/finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py 8
+#   aligndet export work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
+#   tools/dist_train.sh aligndet::finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py 8
 # The published fine-tuning has one more norm, after the first fc; a stock head has none there.
 _base_ = [
     "mmdet::_base_/models/mask-rcnn_r50_fpn.py",

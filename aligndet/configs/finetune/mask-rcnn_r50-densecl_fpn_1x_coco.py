@@ -1,6 +1,6 @@
 # Grid, DenseCL -> box domain -> fine-tune: the last step. Only the checkpoints differ from mask-rcnn_r50_fpn_1x_coco.py.
-#   python tools/export_detector.py work_dirs/mask-rcnn_r50-densecl_fpn_1x_coco/epoch_12.pth work_dirs/mask-rcnn_r50-densecl_fpn_1x_coco/detector.pth
-#   tools/dist_train.sh configs/finetune/mask-rcnn_r50-densecl_fpn_1x_coco.py 8
+#   aligndet export work_dirs/mask-rcnn_r50-densecl_fpn_1x_coco/epoch_12.pth work_dirs/mask-rcnn_r50-densecl_fpn_1x_coco/detector.pth
+#   tools/dist_train.sh aligndet::finetune/mask-rcnn_r50-densecl_fpn_1x_coco.py 8
 # Without the box domain, for comparison: --cfg-options load_from=None
 _base_ = "mask-rcnn_r50_fpn_1x_coco.py"
 

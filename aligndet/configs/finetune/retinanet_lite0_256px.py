@@ -1,7 +1,7 @@
 # Fine-tune a small RetinaNet (EfficientNet-Lite0, 64 channels, 256 px) on a COCO-format data set. CPU-sized.
-#   python tools/convert_backbone.py LITE0_CHECKPOINT work_dirs/lite0.pth --detector configs/finetune/retinanet_lite0_256px.py
-#   python tools/train.py configs/finetune/retinanet_lite0_256px.py
-# Against a random start, over label fractions and seeds: tools/prove.py (docs/results.md has the command).
+#   aligndet backbone convert LITE0_CHECKPOINT work_dirs/lite0.pth --config aligndet::finetune/retinanet_lite0_256px.py
+#   aligndet train aligndet::finetune/retinanet_lite0_256px.py
+# Against a random start, over label fractions and seeds: aligndet compare (docs/results.md has the command).
 _base_ = [
     "mmdet::_base_/models/retinanet_r50_fpn.py",
     "mmdet::_base_/datasets/coco_detection.py",

@@ -1,6 +1,6 @@
 # Fine-tune RetinaNet on a plain ViT-B/16, pre-trained by MAE: how a ViT enters a detector with stock parts.
-#   python tools/convert_backbone.py work_dirs/mae_vit-b work_dirs/mae_vit-b.pth --detector configs/finetune/retinanet_vit-b_1x_coco.py
-#   tools/dist_train.sh configs/finetune/retinanet_vit-b_1x_coco.py 8
+#   aligndet backbone convert work_dirs/mae_vit-b work_dirs/mae_vit-b.pth --config aligndet::finetune/retinanet_vit-b_1x_coco.py
+#   tools/dist_train.sh aligndet::finetune/retinanet_vit-b_1x_coco.py 8
 # A ViT has one map, of stride 16. mmdet has no neck that enlarges it (ViTDet lives in its projects folder), so the levels are
 # strides 16 to 128, with anchors from 32 px as in the stock RetinaNet. Position embeddings are resized to the image.
 _base_ = "mmdet::retinanet/retinanet_r50_fpn_1x_coco.py"

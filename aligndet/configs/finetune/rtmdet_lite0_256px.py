@@ -1,6 +1,6 @@
 # Fine-tune a small RTMDet (EfficientNet-Lite0, 64 channels, 256 px): one stage, dynamic soft labels. CPU-sized.
-#   python tools/convert_backbone.py LITE0_CHECKPOINT work_dirs/lite0.pth --detector configs/finetune/rtmdet_lite0_256px.py
-#   python tools/train.py configs/finetune/rtmdet_lite0_256px.py
+#   aligndet backbone convert LITE0_CHECKPOINT work_dirs/lite0.pth --config aligndet::finetune/rtmdet_lite0_256px.py
+#   aligndet train aligndet::finetune/rtmdet_lite0_256px.py
 _base_ = ["./retinanet_lite0_256px.py"]
 
 model = dict(

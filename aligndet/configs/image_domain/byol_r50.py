@@ -1,8 +1,8 @@
 """BYOL (arXiv 2006.07733), ResNet-50.
 
-tools/dist_train.sh configs/image_domain/byol_r50.py 8
-python tools/train.py configs/image_domain/byol_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-python tools/convert_backbone.py work_dirs/byol_r50 byol_r50.pth --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+tools/dist_train.sh aligndet::image_domain/byol_r50.py 8
+aligndet train aligndet::image_domain/byol_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+aligndet backbone convert work_dirs/byol_r50 byol_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
 
 The published batch is 4096: 16 processes, or fewer with --auto-scale-lr.
 """

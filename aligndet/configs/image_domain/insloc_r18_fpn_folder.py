@@ -1,8 +1,8 @@
 """InsLoc, ResNet-18 with a 64-channel FPN and 128 px composites, on a folder of your own images (any nesting; no labels).
 One GPU, or a CPU with patience.
 
-python tools/train.py configs/image_domain/insloc_r18_fpn_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-python tools/export_insloc.py work_dirs/insloc_r18_fpn_folder work_dirs/insloc_r18_fpn_folder/detector.pth --detector YOUR_DETECTOR.py
+aligndet train aligndet::image_domain/insloc_r18_fpn_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+aligndet export work_dirs/insloc_r18_fpn_folder work_dirs/insloc_r18_fpn_folder/detector.pth --config YOUR_DETECTOR.py
 
 Keep queue_len well below the number of images, or an image meets old keys of its own among the negatives.
 

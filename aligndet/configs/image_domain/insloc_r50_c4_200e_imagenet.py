@@ -1,7 +1,7 @@
 """InsLoc, ResNet-50 C4: RoIAlign on the stride-16 map, the last stage as the RoI head; 200 epochs of ImageNet without labels.
 
-tools/dist_train.sh configs/image_domain/insloc_r50_c4_200e_imagenet.py 8
-python tools/export_insloc.py work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --detector configs/finetune/insloc_mask-rcnn_r50_c4_1x_coco.py
+tools/dist_train.sh aligndet::image_domain/insloc_r50_c4_200e_imagenet.py 8
+aligndet export work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_c4_1x_coco.py
 
 The published code has no C4 config. RoI size and stage are those of mmdet's C4 detectors, the projection is MoCo v2's.
 """

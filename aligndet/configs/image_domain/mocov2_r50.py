@@ -1,8 +1,8 @@
 """MoCo v2 (arXiv 2003.04297), ResNet-50.
 
-tools/dist_train.sh configs/image_domain/mocov2_r50.py 8
-python tools/train.py configs/image_domain/mocov2_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-python tools/convert_backbone.py work_dirs/mocov2_r50 mocov2_r50.pth --detector mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+tools/dist_train.sh aligndet::image_domain/mocov2_r50.py 8
+aligndet train aligndet::image_domain/mocov2_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+aligndet backbone convert work_dirs/mocov2_r50 mocov2_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
 
 ``model.queue_len`` must be a multiple of the whole batch and well below the number of images, or an image meets
 older views of its own among the negatives: mocov2_r18_folder.py shows a small set.

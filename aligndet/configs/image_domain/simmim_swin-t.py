@@ -1,8 +1,8 @@
 """SimMIM (arXiv 2111.09886), Swin-T.
 
-tools/dist_train.sh configs/image_domain/simmim_swin-t.py 8
-python tools/train.py configs/image_domain/simmim_swin-t.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-python tools/convert_backbone.py work_dirs/simmim_swin-t simmim_swin-t.pth --detector mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py
+tools/dist_train.sh aligndet::image_domain/simmim_swin-t.py 8
+aligndet train aligndet::image_domain/simmim_swin-t.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+aligndet backbone convert work_dirs/simmim_swin-t simmim_swin-t.pth --config mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py
 
 At 224 px with windows of 7, unlike the stock 192 px with windows of 6: the table of relative positions then fits
 mmdet's Swin detectors (p4-w7) as it is.
