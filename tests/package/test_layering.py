@@ -1,7 +1,7 @@
 """The import law: which room of the package may import which, read from the source without running it.
 
-docs/architecture.md draws the floors. Imports inside functions and under ``if TYPE_CHECKING`` count. So does a
-module named in a string, because it is imported or started by that name.
+docs/architecture.md draws the floors. Imports inside functions and under ``if TYPE_CHECKING`` count, and so
+do modules named in a string, because they are imported or started by that name.
 """
 
 import ast
