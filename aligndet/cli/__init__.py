@@ -1,0 +1,1 @@
+"""One command, ``aligndet``: a module per sub-command, none of which imports torch or an OpenMMLab package."""

@@ -1,0 +1,238 @@
+"""The options that commands share: one word, destination, type and help for one idea, everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from aligndet.cli import paths
+from aligndet.common.errors import InputError, nearest
+from aligndet.common.files import write_json
+from aligndet.common.machine import usable_cores
+
+CONFIG_HELP = "config: a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
+WEIGHTS_HELP = "weights: a file, work dir, URL, timm:NAME, torchvision:NAME or mmpretrain::CONFIG"
+
+
+def whole(text: str) -> int:
+    """A whole number, 0 or more."""
+    return _number(text, 0)
+
+
+def positive(text: str) -> int:
+    """A whole number, 1 or more."""
+    return _number(text, 1)
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def device_name(text: str) -> str:
+    """``cpu``, ``mps``, ``cuda`` or ``cuda:N``."""
+    kind, colon, number = text.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdigit())):
+        raise argparse.ArgumentTypeError(f"expected cpu, mps, cuda or cuda:N, got {text!r}")
+    return text
+
+
+def key_value(text: str) -> str:
+    """``key=value`` as written; what it means is decided when it is used."""
+    key, equals, _ = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
+    return text
+
+
+def _number(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
+    return value
+
+
+#: Every shared option: what ``add_argument`` is given. A command adds its own words behind the help.
+TABLE: dict[str, dict[str, Any]] = {
+    "--images": {
+        "type": paths.existing,
+        "metavar": "DIR",
+        "help": "images: a folder, list file or COCO json",
+    },
+    "--train": {"type": paths.file, "metavar": "LABELS", "help": "labels to train on (COCO json)"},
+    "--val": {"type": paths.file, "metavar": "LABELS", "help": "labels to report on (COCO json)"},
+    "--train-images": {
+        "type": paths.folder,
+        "metavar": "DIR",
+        "help": "folder of the images of --train (default: --images)",
+    },
+    "--val-images": {
+        "type": paths.folder,
+        "metavar": "DIR",
+        "help": "folder of the images of --val (default: --images)",
+    },
+    "--config": {"type": paths.config, "help": CONFIG_HELP},
+    "--weights": {"type": paths.weights, "help": WEIGHTS_HELP},
+    "--out": {"type": paths.out_folder, "metavar": "DIR", "help": "folder to write into"},
+    "--workers": {"type": whole, "metavar": "N", "help": "processes at the same time"},
+    "--gpus": {"type": whole, "metavar": "N", "help": "GPUs of each training (default: all there are)"},
+    "--device": {"type": device_name, "help": "cpu, mps, cuda or cuda:N (default: a GPU where there is one)"},
+    "--amp": {"action": "store_true", "help": "mixed precision"},
+    "--seed": {"type": int, "default": 0, "metavar": "N", "help": "of everything random (default 0)"},
+    "--iters": {"type": positive, "metavar": "N", "help": "iterations of training"},
+    "--epochs": {"type": positive, "metavar": "N", "help": "epochs of training"},
+    "--max-iters": {
+        "type": positive,
+        "metavar": "N",
+        "help": "at most this many iterations of every training stage (a smoke run)",
+    },
+    "--overwrite": {"action": "store_true", "help": "begin anew where results of other options lie"},
+    "--dry-run": {"action": "store_true", "help": "check everything, say what would be done, do nothing"},
+    "--trust": {
+        "action": "store_true",
+        "help": "load files that can run code (pickles) from sources you trust",
+    },
+    "--cfg-options": {
+        "type": key_value,
+        "nargs": "+",
+        "action": "extend",
+        "metavar": "KEY=VALUE",
+        "help": "values put over the config's, as in mmdet: KEY.KEY=VALUE",
+    },
+    "--import": {
+        "dest": "imports",
+        "action": "append",
+        "default": [],
+        "metavar": "MODULE",
+        "help": "Python module that registers your own classes (repeatable)",
+    },
+    "--json": {"type": paths.json_out, "metavar": "FILE", "help": "write the result as data, too"},
+    "--quiet": {"action": "store_true", "help": "print errors only"},
+    "--verbose": {"action": "store_true", "help": "print the traceback of an error, too"},
+}
+
+COMMON = ("--import", "--json", "--quiet", "--verbose")
+
+
+def add(parser: argparse._ActionsContainer, word: str, more: str = "", **changes: Any) -> None:
+    """Add a shared option to a command.
+
+    Args:
+        parser: of the command, or a group in it.
+        word: a key of :data:`TABLE`.
+        more: put behind the shared help, in brackets: what the word means here in particular.
+        changes: over the shared settings, such as ``required`` or ``default``.
+    """
+    settings = {**TABLE[word], **changes}
+    if more:
+        settings["help"] += f" ({more})"
+    parser.add_argument(word, **settings)
+
+
+def add_workers(parser: argparse._ActionsContainer, more: str = "") -> None:
+    """Add ``--workers``, by default as many as this process has cores."""
+    more = f"{more}; " if more else ""
+    add(parser, "--workers", f"{more}default: the cores, %(default)s here", default=usable_cores())
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every command has, as a group of its own behind the command's options."""
+    group = parser.add_argument_group("every command has")
+    for word in COMMON:
+        if word not in parser._option_string_actions:
+            add(group, word)
+
+
+def cfg_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Turn the words of ``--cfg-options`` into values, by mmengine's own rules (lists, tuples, numbers).
+
+    Raises:
+        InputError: a value with brackets that do not match.
+    """
+    words = list(args.cfg_options or [])
+    if not words:
+        return {}
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("values", nargs="+", action=DictAction)
+    try:
+        return dict(parser.parse_args(["--", *words]).values)
+    except (AssertionError, ValueError) as error:
+        raise InputError(f"--cfg-options {' '.join(words)}: {error}") from error
+
+
+def import_modules(args: argparse.Namespace) -> None:
+    """Import the modules of ``--import``; the current folder counts.
+
+    Raises:
+        InputError: there is no such module.
+    """
+    names = list(getattr(args, "imports", []) or [])
+    if names and os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise InputError(f"--import {name}: {error}{_hint(name)}") from error
+
+
+def _hint(name: str) -> str:
+    if name.endswith(".py"):
+        return f"; give the module's name: {name.removesuffix('.py').replace('/', '.')}"
+    modules = [file.stem for file in Path.cwd().glob("*.py")]
+    return nearest(name, modules)
+
+
+def device_of(args: argparse.Namespace) -> str:
+    """The device asked for, or a GPU where torch sees one.
+
+    Raises:
+        InputError: a GPU is asked for and torch sees none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if (args.device or "").startswith("cuda") and not there:
+        raise InputError(f"--device {args.device}: torch sees no GPU; leave it out, or give cpu")
+    return args.device or ("cuda" if there else "cpu")
+
+
+def write_result(file: Path, result: Any) -> None:
+    """Write a command's result as json: dataclasses as objects, paths as text, NaN as null."""
+    write_json(file, plain(result), indent=2)
+
+
+def plain(value: Any) -> Any:
+    """Turn a result into what json has: objects, lists, text, finite numbers, true, false, null."""
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's and torch's arrays and numbers
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
