@@ -1,4 +1,4 @@
-"""Freeze a backbone whatever it is made of: no gradient, no moving statistics, nothing random."""
+"""Freeze a backbone, whatever it is made of, so that two passes are equal and leave no trace."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch.nn.modules.dropout import _DropoutNd
 
 
 def freeze(backbone: nn.Module) -> None:
-    """No gradient for any parameter. mmdet's ``frozen_stages`` is not needed and not read."""
+    """Take the gradient from every parameter, without reading mmdet's ``frozen_stages``."""
     backbone.requires_grad_(False)
 
 
 def hold_still(backbone: nn.Module) -> None:
     """Put norms, dropout and drop-path into evaluation mode, and nothing else.
 
-    Other modules keep their mode, because for some it is no matter of chance: TridentResNet gives its three
+    Other modules keep their mode, because some compute something else by it: TridentResNet gives its three
     branches in training mode only.
     """
     for module in backbone.modules():
@@ -24,6 +24,6 @@ def hold_still(backbone: nn.Module) -> None:
 
 
 def is_random(module: nn.Module) -> bool:
-    """True for layers that draw random numbers in training: dropout, attention with dropout, drop-path."""
+    """Tell whether a layer draws random numbers in training: dropout, attention with dropout, drop-path."""
     drop_path = hasattr(module, "drop_prob")  # mmcv's and timm's
     return drop_path or isinstance(module, (_DropoutNd, nn.MultiheadAttention))

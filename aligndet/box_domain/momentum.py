@@ -1,4 +1,4 @@
-"""The momentum network: a second detector that follows the online one.
+"""The momentum network is a second detector that follows the online one.
 
 It starts equal to the online network, moves towards it after every optimiser step, has no gradient and no
 dropout, and shares what is frozen instead of copying it.
@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
+from aligndet.common.errors import InputError
 from aligndet.registry import HOOKS
 
 Network = tuple[nn.Module, nn.Module]
 
 
 def follower_of(detector: nn.Module, adapter: nn.Module, shared: list[str]) -> Network:
-    """Copy a detector with its adapter; children of the detector named in ``shared`` are not copied.
+    """Copy a detector with its adapter, sharing the children of the detector that ``shared`` names.
 
     A shared child is reachable from the copy, but is no registered sub-module of it: its parameters are
     listed, stored and moved once.
@@ -37,12 +38,12 @@ def follower_of(detector: nn.Module, adapter: nn.Module, shared: list[str]) -> N
         object.__setattr__(detector, name, child)
     for module in chain(detector.modules(), adapter.modules()):
         module.requires_grad_(False)
-        _still(module)
+        _make_deterministic(module)
     return detector, adapter
 
 
-def _still(module: Any) -> None:
-    """Take from a module what makes two passes differ: dropout, drop-path, running statistics of its own.
+def _make_deterministic(module: Any) -> None:
+    """Switch off what makes two passes of a module differ: dropout, drop-path, moving statistics.
 
     Batch norm keeps normalising by the batch, as in MoCo; its running statistics follow the online ones.
     """
@@ -58,51 +59,57 @@ def _still(module: Any) -> None:
 
 @torch.no_grad()
 def follow(online: Network, momentum: Network, keep: float) -> None:
-    """``momentum = keep * momentum + (1 - keep) * online`` for parameters and float buffers; others copy.
+    """Set ``momentum = keep * momentum + (1 - keep) * online`` for parameters and float buffers.
+
+    Other buffers (counters) are copied. Source: MoCo (arXiv 1911.05722), eq. 2.
 
     Args:
         online: detector and adapter.
         momentum: their follower.
-        keep: momentum coefficient; 0 copies.
+        keep: momentum coefficient in [0, 1], where 0 copies.
     """
-    theirs = dict(_state(online))
-    pairs = [(mine, theirs[name]) for name, mine in _state(momentum)]
-    floats = [(mine, source) for mine, source in pairs if mine.is_floating_point()]
-    if floats and keep:  # 0 times what was never initialised may be no number
-        mine, source = (list(side) for side in zip(*floats, strict=True))
-        torch._foreach_mul_(mine, keep)
-        torch._foreach_add_(mine, source, alpha=1 - keep)
-    for target, value in pairs:
+    sources = dict(_state(online))
+    pairs = [(target, sources[name]) for name, target in _state(momentum)]
+    floats = [(target, source) for target, source in pairs if target.is_floating_point()]
+    if floats and keep:  # 0 copies below: 0 * NaN, of memory that was never initialised, is NaN
+        targets, values = (list(side) for side in zip(*floats, strict=True))
+        torch._foreach_mul_(targets, keep)
+        torch._foreach_add_(targets, values, alpha=1 - keep)
+    for target, source in pairs:
         if not keep or not target.is_floating_point():
-            target.copy_(value)
+            target.copy_(source)
 
 
 def _state(network: Network) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters and buffers of detector and adapter under names that both networks share."""
     for number, module in enumerate(network):
         for name, value in chain(module.named_parameters(), module.named_buffers()):
             yield f"{number}.{name}", value
 
 
 def cosine(base: float, step: int, total: int) -> float:
-    """Momentum coefficient at ``step`` of ``total``: from ``base`` to 1 along half a cosine."""
+    """Give the momentum coefficient at ``step`` of ``total``: half a cosine from ``base`` to 1."""
     return 1 - (1 - base) * (math.cos(math.pi * min(step, total) / max(1, total)) + 1) / 2
 
 
 @HOOKS.register_module()
 class MomentumHook(Hook):
-    """Move the momentum network after each optimiser step, and start it equal to the online one.
+    """Start the momentum network equal to the online one and move it after each optimiser step.
 
     Args:
         base: momentum coefficient of the first step; it rises to 1 along a cosine over the training. The
             network looks back about ``1 / (1 - base)`` steps, which must stay well below the length of the
             run: 0.996 suits tens of thousands of steps, a run of a few hundred wants 0.95.
+
+    Raises:
+        InputError: ``base`` lies outside [0, 1].
     """
 
     priority = "NORMAL"
 
     def __init__(self, base: float = 0.996) -> None:
         if not 0 <= base <= 1:
-            raise ValueError(f"MomentumHook: base must lie in [0, 1], got {base}")
+            raise InputError(f"MomentumHook: base must lie in [0, 1], got {base}")
         self.base = base
 
     def before_train(self, runner: Any) -> None:
@@ -113,7 +120,7 @@ class MomentumHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """One step of the follower per step of the optimiser (gradient accumulation counts once)."""
+        """Move the follower once per step of the optimiser, however many batches that step gathers."""
         if runner.optim_wrapper.should_update():
             keep = cosine(self.base, runner.iter, runner.max_iters)
             _model(runner).follow(keep)
@@ -121,4 +128,5 @@ class MomentumHook(Hook):
 
 
 def _model(runner: Any) -> Any:
+    """Return the pre-trainer of a run, out of its wrapper for several processes."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,4 +1,4 @@
-"""One step of box-domain pre-training (AlignDet, arXiv 2307.11077, section 3)."""
+"""Box-domain pre-training of a whole detector, one step at a time (AlignDet, arXiv 2307.11077, section 3)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from aligndet.box_domain.freezing import freeze, hold_still
 from aligndet.box_domain.momentum import follow, follower_of
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.common.configs import read_config
+from aligndet.common.errors import InputError
 from aligndet.registry import MODELS
 
 Views = dict[str, Any]
@@ -31,20 +32,20 @@ class BoxDomainPretrainer(BaseModel):
 
     Args:
         detector: a stock mmdet model config, or the name of a config that has one (``'mmdet::…'``, a file).
-        adapter: options for the adapter, e.g. ``dict(embed_dim=128, num_slots=384)``; a ``type`` is not
-            needed, the adapter is chosen by the detector's head.
+        adapter: options for the adapter, e.g. ``dict(embed_dim=128, num_slots=384)``. It has no ``type``:
+            the adapter is chosen by the detector's head.
         num_clusters: classes of the proposal file (1: plain proposals), for heads whose matching reads
             class scores.
         temperature: of the contrastive loss.
         loss_weight: of the contrastive loss.
-        missing_key: see :func:`box_contrast`.
-        freeze_backbone: False trains the backbone too; then it is copied and averaged like the rest.
-        data_preprocessor: two-view preprocessor; made from the detector's own where None.
+        missing_key: what an id without a slot in the momentum view does, as in :func:`box_contrast`.
+        freeze_backbone: False trains the backbone too, which is then copied and averaged like the rest.
+        data_preprocessor: two-view preprocessor, made from that of the detector where None.
         init_cfg: mmengine's.
         num_classes: has no meaning here and is refused.
 
     Raises:
-        ValueError: the detector predicts no boxes, or no adapter serves its head.
+        InputError: the detector predicts no boxes, no adapter serves its head, or ``num_classes`` is given.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class BoxDomainPretrainer(BaseModel):
         num_classes: int | None = None,
     ) -> None:
         if num_classes is not None:
-            raise ValueError(
+            raise InputError(
                 "model.num_classes has no meaning in pre-training: proposals have no classes. Leave it out; "
                 "for clustered proposals (DETR) set model.num_clusters."
             )
@@ -82,45 +83,50 @@ class BoxDomainPretrainer(BaseModel):
         self.register_load_state_dict_post_hook(_follow_if_not_loaded)
 
     def loss(self, inputs: Views, data_samples: Views) -> dict[str, Any]:
-        """One step: two views, two networks, one agreement.
+        """Compute the losses of one step: two views, two networks, one agreement.
 
         Args:
             inputs: ``online`` and ``momentum``: ``(B, 3, H, W)`` each; H and W may differ.
             data_samples: DetDataSample lists under the same names, image by image the same.
 
         Returns:
-            the detector's own box losses, ``loss_contrast``, and counts for the log.
+            The box losses of the detector, ``loss_contrast``, and ``positives``, a count for the log.
         """
         for view in ("online", "momentum"):
             number_instances(data_samples[view])
         with torch.no_grad():
+            # (B, 3, H, W) -> k slots of width d, and the same with gradient -> q slots
             keys, _ = self.momentum_adapter(self.momentum, inputs["momentum"], data_samples["momentum"])
         queries, losses = self.online_adapter(self.online, inputs["online"], data_samples["online"])
-        contrast = box_contrast(queries, keys, self.temperature, self.missing_key)
+        contrast = box_contrast(queries, keys, self.temperature, self.missing_key)  # (q, d), (k, d) -> ()
         losses["loss_contrast"] = self.loss_weight * contrast
         losses["positives"] = (queries.ids >= 0).sum().float()
         return losses
 
     def forward(self, inputs: Views, data_samples: Views | None = None, mode: str = "loss") -> Any:
-        """mmengine's entry. Only ``mode='loss'`` exists: a pre-trainer has no classifier to predict with."""
+        """Compute the losses of a step, which is all that a pre-trainer does of mmengine's ``mode``.
+
+        Raises:
+            InputError: another ``mode`` than ``'loss'``, or no samples.
+        """
         if mode != "loss" or data_samples is None:
-            raise ValueError(
+            raise InputError(
                 f"BoxDomainPretrainer has no mode {mode!r}: it does not detect. "
-                "Export a detector from its checkpoint (tools/export_detector.py) and fine-tune that."
+                "Export a detector from its checkpoint (aligndet export) and fine-tune that."
             )
         return self.loss(inputs, data_samples)
 
     def follow(self, keep: float) -> None:
-        """Move the momentum network towards the online one; ``keep`` 0 copies it."""
+        """Move the momentum network towards the online one, or copy it where ``keep`` is 0."""
         follow((self.online, self.online_adapter), (self.momentum, self.momentum_adapter), keep)
 
     def init_weights(self) -> None:
-        """Initialise the online network by the detector's own rules; the momentum network copies it."""
+        """Initialise the online network by the rules of the detector and copy it to the momentum network."""
         self.online.init_weights()
         self.follow(0.0)
 
     def train(self, mode: bool = True) -> BoxDomainPretrainer:
-        """A frozen backbone stays still: norm statistics, dropout, drop-path."""
+        """Set the mode of all modules, holding norms, dropout and drop-path of a frozen backbone still."""
         super().train(mode)
         if self.freeze_backbone:
             hold_still(self.online.backbone)
@@ -128,27 +134,27 @@ class BoxDomainPretrainer(BaseModel):
 
 
 def detector_config(detector: dict | str) -> ConfigDict:
-    """A copy of a model config that is given as such, or by the config it stands in."""
+    """Copy a model config that is given as such, or by the config it stands in."""
     model = read_config(detector).model if isinstance(detector, str) else detector
     return ConfigDict(copy.deepcopy(dict(model)))
 
 
 def two_views(preprocessor: dict | None) -> dict:
-    """A preprocessor for both views from a detector's own."""
+    """Make a preprocessor for both views from that of a detector."""
     inner = preprocessor or {"type": "mmdet.DetDataPreprocessor"}
     return {"type": "mmdet.MultiBranchDataPreprocessor", "data_preprocessor": inner}
 
 
 def number_instances(samples: list[Any]) -> None:
-    """Make ids unique over the batch, in place: image i's ids start at ``i * IMAGE_STRIDE``.
+    """Make ids unique over the batch, in place, by starting those of image i at ``i * IMAGE_STRIDE``.
 
     Raises:
-        ValueError: the samples were packed without ids.
+        InputError: the samples were packed without ids.
     """
     for number, sample in enumerate(samples):
         instances = sample.gt_instances
         if "instance_ids" not in instances:
-            raise ValueError(
+            raise InputError(
                 "gt_instances.instance_ids is missing. The training pipeline needs aligndet.NumberProposals "
                 "before MultiBranch, and aligndet.PackView instead of PackDetInputs in both branches."
             )
@@ -156,6 +162,6 @@ def number_instances(samples: list[Any]) -> None:
 
 
 def _follow_if_not_loaded(module: nn.Module, incompatible: Any) -> None:
-    """After loading a checkpoint without a momentum network (an online one, say), copy online's."""
+    """Copy online to momentum after loading a checkpoint without a momentum network (an online one, say)."""
     if any(key.startswith(("momentum.", "momentum_adapter.")) for key in incompatible.missing_keys):
         module.follow(0.0)  # type: ignore[operator]

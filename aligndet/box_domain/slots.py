@@ -1,4 +1,4 @@
-"""Slots: what the contrast sees of a detector, whatever the detector is.
+"""Slots are what the contrast sees of a detector, whatever the detector is.
 
 A slot is one place where a detector speaks about one box: a sampled anchor, a point, an RoI, a query.
 """
@@ -9,21 +9,24 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-#: Id of a slot that belongs to no instance: background. It is apart from the width of the embedding.
+#: Id of a slot that belongs to no instance: background. It is independent of embed_dim.
 NO_INSTANCE = -1
 
-#: Distance between the ids of two neighbouring images of a batch: more than any image has proposals.
+#: Distance between the first ids of two neighbouring images of a batch, more than any image has proposals.
 IMAGE_STRIDE = 1 << 20
 
 
 @dataclass
 class Slots:
-    """Embeddings of one view and the instance each belongs to.
+    """Hold the embeddings of one view and the instance that each belongs to.
 
     Attributes:
         embeddings: ``(n, d)``, any scale; the contrast normalises them.
         ids: ``(n,)`` int64, equal for slots of the same instance in either view,
             :data:`NO_INSTANCE` for background.
+
+    Raises:
+        ValueError: the shapes do not fit.
     """
 
     embeddings: Tensor
@@ -40,5 +43,5 @@ class Slots:
         return len(self.ids)
 
     def detach(self) -> Slots:
-        """The same slots, cut from the graph."""
+        """Return the same slots, cut from the graph."""
         return Slots(self.embeddings.detach(), self.ids)
