@@ -1,7 +1,7 @@
 """From any stock mmdet config to a complete pre-training config of its detector.
 
-Schedules and optimisers are the paper's by family (docs/method.md): SGD and 12 epochs for CNN heads, AdamW
-and 50 epochs for set predictors; AdamW where the stock config trains with it (Swin). All for 16 images.
+Schedules and optimisers stand in ``configs/_base_/recipe_*.py``, one file for each family of detectors; here
+is only which family a detector belongs to. All are for 16 images.
 """
 
 from __future__ import annotations
@@ -14,18 +14,25 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+import aligndet
 from aligndet.box_domain.adapters import Adapter, adapter_for
 from aligndet.common.configs import read_config
 from aligndet.proposals.formats import read_proposals
 
 #: Short sides of views, as parts of the largest: 640 to 800 pixels in the paper.
 SIDES = (0.8, 0.84, 0.88, 0.92, 0.96, 1.0)
+#: Keys that a recipe gives.
+SCHEDULE = (
+    *("train_cfg", "optim_wrapper", "param_scheduler", "custom_hooks", "auto_scale_lr"),
+    "find_unused_parameters",
+)
 #: Keys of a stock config that any run needs and that pre-training takes over.
 RUNTIME = (
     *("default_scope", "env_cfg", "vis_backends", "visualizer", "log_processor", "log_level"),
     *("custom_imports", "backend_args", "randomness"),
 )
-TWO_VIEWS = Path(__file__).parents[1] / "configs" / "_base_" / "two_views.py"
+#: Folder of the recipes.
+RECIPES = Path(aligndet.__file__).parent / "configs" / "_base_"
 
 
 def pretraining_config(stock: Config, proposals: str, images: str) -> Config:
@@ -45,37 +52,45 @@ def pretraining_config(stock: Config, proposals: str, images: str) -> Config:
     """
     if "model" not in stock:
         raise ValueError(f"{stock.filename}: no model in this config; give one that trains a detector.")
-    kind = adapter_for(ConfigDict(stock.model))
+    recipe = _recipe(stock, adapter_for(ConfigDict(stock.model)))
     num_clusters = max(1, read_proposals(proposals).num_clusters)
     config = {key: copy.deepcopy(stock[key]) for key in RUNTIME if key in stock}
     model = {"type": "aligndet.BoxDomainPretrainer", "detector": copy.deepcopy(stock.model)}
     if num_clusters > 1:
         model["num_clusters"] = num_clusters
+    config.update({key: recipe[key] for key in SCHEDULE})
     config.update(
         model=model,
-        train_dataloader=_data(stock, kind, proposals, images),
-        find_unused_parameters=True,  # some heads of the zoo leave a layer out, depending on the batch
-        auto_scale_lr={"enable": False, "base_batch_size": 16},
-        custom_hooks=[{"type": "aligndet.MomentumHook", "base": 0.996}],
-        default_hooks=_hooks(stock),
+        train_dataloader=_data(stock, recipe.train_dataloader, proposals, images),
+        default_hooks=_hooks(stock, recipe.default_hooks.checkpoint),
         load_from=None,
         resume=False,
-        **_schedule(stock, kind),
     )
     return Config(config)
 
 
-def _data(stock: Config, kind: type[Adapter], proposals: str, images: str) -> dict[str, Any]:
-    """The two-view data of configs/_base_/two_views.py, with this detector's batch and image sizes."""
-    loader = copy.deepcopy(read_config(str(TWO_VIEWS)).train_dataloader)
+def _recipe(stock: Config, kind: type[Adapter]) -> Config:
+    """The recipe of the detector's family, and what generated configs add to it."""
+    optimizer = stock.get("optim_wrapper", {}).get("optimizer", {}).get("type", "SGD")
+    family = kind.RECIPE
+    if family != "transformer" and str(optimizer).startswith("Adam"):
+        family = "adamw"
+    recipe = read_config(str(RECIPES / f"recipe_{family}.py"))
+    added = read_config(str(RECIPES / "generated.py"))
+    if "clip_grad" not in recipe.optim_wrapper:
+        recipe.optim_wrapper.clip_grad = added.optim_wrapper.clip_grad
+    recipe.find_unused_parameters = added.find_unused_parameters
+    return recipe
+
+
+def _data(stock: Config, loader: ConfigDict, proposals: str, images: str) -> ConfigDict:
+    """The recipe's two-view data with this detector's batch and image sizes, in place."""
     own = stock.get("train_dataloader", {})
     loader.batch_size = own.get("batch_size", loader.batch_size)
     loader.num_workers = own.get("num_workers", loader.num_workers)
     loader.persistent_workers = loader.num_workers > 0
     loader.dataset.ann_file, loader.dataset.data_prefix = str(proposals), {"img": str(images)}
     for step in loader.dataset.pipeline:
-        if step.type == "aligndet.SampleProposals":
-            step.num = kind.PROPOSALS
         for view in ("online", "momentum"):
             if view in step:
                 step[view][0] = _resize(stock)
@@ -108,36 +123,8 @@ def _steps(pipeline: Any) -> Iterator[dict[str, Any]]:
             yield from _steps(step)
 
 
-def _schedule(stock: Config, kind: type[Adapter]) -> dict[str, Any]:
-    own = stock.get("optim_wrapper", {}).get("optimizer", {}).get("type", "SGD")
-    if kind.TRANSFORMER:
-        optimizer = {"type": "AdamW", "lr": kind.LR, "weight_decay": 1e-4}
-        epochs, milestones, warmup, clip = 50, [40], 0, 0.1
-    elif str(own).startswith("Adam"):
-        optimizer = {"type": "AdamW", "lr": 1e-4, "weight_decay": 0.05}
-        epochs, milestones, warmup, clip = 12, [8, 11], 1000, 35
-    else:
-        optimizer = {"type": "SGD", "lr": kind.LR, "momentum": 0.9, "weight_decay": 1e-4}
-        epochs, milestones, warmup, clip = 12, [8, 11], 500, 35
-    steps = {"type": "MultiStepLR", "begin": 0, "end": epochs, "by_epoch": True}
-    schedulers = [{**steps, "milestones": milestones, "gamma": 0.1}]
-    if warmup:
-        ramp = {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": warmup}
-        schedulers.insert(0, ramp)
-    return {
-        "train_cfg": {"type": "EpochBasedTrainLoop", "max_epochs": epochs},
-        "optim_wrapper": {
-            "type": "OptimWrapper",
-            "optimizer": optimizer,
-            "clip_grad": {"max_norm": clip, "norm_type": 2},
-        },
-        "param_scheduler": schedulers,
-    }
-
-
-def _hooks(stock: Config) -> dict[str, Any]:
-    """mmdet's default hooks; checkpoints by epoch, of which the last two stay."""
-    hooks = copy.deepcopy(dict(stock.get("default_hooks", {})))
-    hooks["checkpoint"] = {"type": "CheckpointHook", "interval": 1, "max_keep_ckpts": 2}
+def _hooks(stock: Config, checkpoint: ConfigDict) -> dict[str, Any]:
+    """The stock config's hooks with the recipe's checkpoints; nothing is drawn."""
+    hooks = {**copy.deepcopy(dict(stock.get("default_hooks", {}))), "checkpoint": checkpoint}
     hooks.pop("visualization", None)
     return hooks

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from aligndet.box_domain import BoxDomainPretrainer
+from aligndet.box_domain.recipe import RECIPES as RECIPES_FOLDER
 from aligndet.box_domain.recipe import pretraining_config
 from aligndet.common.configs import read_config
 from aligndet.training.run import wrap_config
@@ -40,6 +41,61 @@ def test_the_schedule_follows_the_family(name: str, tmp_path: Path) -> None:
     for view in ("online", "momentum"):
         scales = steps["MultiBranch"][view][0]["scales"]
         assert (tuple(scales[0]), tuple(scales[-1])) == (smallest, largest)
+
+
+SGD = {"type": "SGD", "momentum": 0.9, "weight_decay": 1e-4}
+#: stock config -> optimiser, rate drops, warm-up steps, clip; shipped config of the same family, its clip
+RECIPES = {
+    STOCK["retinanet"]: ({**SGD, "lr": 0.01}, [8, 11], 500, 35, "retinanet_r50_fpn_1x_coco", None),
+    STOCK["mask_rcnn"]: ({**SGD, "lr": 0.02}, [8, 11], 500, 35, "mask-rcnn_r50_fpn_1x_coco", None),
+    STOCK["detr"]: (
+        {"type": "AdamW", "lr": 5e-5, "weight_decay": 1e-4},
+        [40],
+        None,
+        0.1,
+        "detr_r50_50e_coco",
+        0.1,
+    ),
+    "mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py": (
+        {"type": "AdamW", "lr": 1e-4, "weight_decay": 0.05},
+        [8, 11],
+        1000,
+        35,
+        None,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_paper_s_numbers(name: str, tmp_path: Path) -> None:
+    optimizer, milestones, warm_up, clip, shipped, shipped_clip = RECIPES[name]
+    generated = pretraining_config(read_config(name), str(write(tmp_path, BOXES)), "photos")
+    check_numbers(generated, optimizer, milestones, warm_up, clip)
+    assert generated.find_unused_parameters is True
+    if shipped:
+        config = read_config(str(RECIPES_FOLDER.parent / "box_domain" / f"{shipped}.py"))
+        check_numbers(config, optimizer, milestones, warm_up, shipped_clip)
+        assert config.train_cfg == generated.train_cfg
+        steps = [c.train_dataloader.dataset.pipeline[2] for c in (config, generated)]
+        assert steps[0] == steps[1] == {"type": "aligndet.SampleProposals", "num": FAMILIES[name][3]}
+
+
+def check_numbers(
+    config: Config, optimizer: dict, milestones: list[int], warm_up: int | None, clip: float | None
+) -> None:
+    assert config.optim_wrapper.optimizer == optimizer
+    assert config.optim_wrapper.get("clip_grad") == (clip and {"max_norm": clip, "norm_type": 2})
+    *ramp, steps = config.param_scheduler
+    assert (steps.type, steps.milestones, steps.gamma) == ("MultiStepLR", milestones, 0.1)
+    assert (steps.begin, steps.end, steps.by_epoch) == (0, config.train_cfg.max_epochs, True)
+    assert [(r.type, r.start_factor, r.by_epoch, r.begin, r.end) for r in ramp] == (
+        [("LinearLR", 0.001, False, 0, warm_up)] if warm_up else []
+    )
+    assert config.custom_hooks == [{"type": "aligndet.MomentumHook", "base": 0.996}]
+    assert config.auto_scale_lr == {"enable": False, "base_batch_size": 16}
+    checkpoint = config.default_hooks.checkpoint
+    assert (checkpoint.type, checkpoint.interval, checkpoint.max_keep_ckpts) == ("CheckpointHook", 1, 2)
 
 
 def test_a_detector_of_one_size_gets_views_of_that_size(tmp_path: Path) -> None:

@@ -45,11 +45,8 @@ class Adapter(nn.Module):
 
     #: How the names of losses start that mean nothing in pre-training, after a detector's ``s0.`` or ``d0.``.
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc",)
-    #: Recipe of generated configs: learning rate at 16 images, of AdamW for transformers and else of SGD.
-    LR: ClassVar[float] = 0.01
-    TRANSFORMER: ClassVar[bool] = False
-    #: Proposals of an image that take part.
-    PROPOSALS: ClassVar[int] = 80
+    #: Family of detectors whose recipe this kind is pre-trained with: ``configs/_base_/recipe_RECIPE.py``.
+    RECIPE: ClassVar[str] = "cnn"
 
     def __init__(
         self,

@@ -45,9 +45,7 @@ class Numberer:
 class QueryAdapter(Adapter):
     """DETR: every query of every decoder layer is a slot, ids pooled over layers (paper's setting)."""
 
-    LR: ClassVar[float] = 5e-5
-    TRANSFORMER: ClassVar[bool] = True
-    PROPOSALS: ClassVar[int] = 50
+    RECIPE: ClassVar[str] = "transformer"
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         self.num_clusters = _classes(detector) - 1

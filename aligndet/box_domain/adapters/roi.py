@@ -39,7 +39,7 @@ class RoIAdapter(Adapter):
     """
 
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc", "loss_cls")
-    LR: ClassVar[float] = 0.02
+    RECIPE: ClassVar[str] = "cnn_two_stage"
     #: Jittered copies of each proposal, and how far sides move, as a part of them.
     COPIES: ClassVar[int] = 8
     JITTER: ClassVar[float] = 0.15

@@ -4,18 +4,9 @@
 #       data/coco/proposals/train2017_c256 --images data/coco/train2017 --config mmdet::detr/detr_r50_8xb2-150e_coco.py
 #   tools/dist_train.sh aligndet::box_domain/detr_r50_50e_coco.py 8
 # Without clusters: ann_file of plain proposals and model.num_clusters=1.
-_base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
+_base_ = "../_base_/recipe_transformer.py"
 
 model = dict(
     type="aligndet.BoxDomainPretrainer", detector="mmdet::detr/detr_r50_8xb2-150e_coco.py", num_clusters=256
 )
 train_dataloader = dict(dataset=dict(ann_file="data/coco/proposals/train2017_c256"))
-train_cfg = dict(max_epochs=50)
-param_scheduler = [
-    dict(type="MultiStepLR", begin=0, end=50, by_epoch=True, milestones=[40], gamma=0.1),
-]
-# The paper's 2e-4 is for 64 images; this is for 8 x 2.
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type="AdamW", lr=5e-5, weight_decay=1e-4),
-    clip_grad=dict(max_norm=0.1, norm_type=2),
-)

@@ -2,7 +2,7 @@
 #   aligndet proposals make IMAGES work_dirs/proposals.json
 #   aligndet train aligndet::box_domain/retinanet_lite0_256px.py --cfg-options \
 #       train_dataloader.dataset.ann_file=work_dirs/proposals.json train_dataloader.dataset.data_prefix.img=IMAGES/
-_base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
+_base_ = "../_base_/recipe_cnn.py"
 
 model = dict(
     type="aligndet.BoxDomainPretrainer",

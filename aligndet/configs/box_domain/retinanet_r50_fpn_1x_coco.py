@@ -1,6 +1,6 @@
 # Box-domain pre-training of RetinaNet R50, COCO train2017 without labels, 12 epochs.
 #   aligndet proposals make data/coco/train2017 data/coco/proposals/train2017
 #   tools/dist_train.sh aligndet::box_domain/retinanet_r50_fpn_1x_coco.py 8
-_base_ = ["../_base_/two_views.py", "../_base_/pretrain_1x.py"]
+_base_ = "../_base_/recipe_cnn.py"
 
 model = dict(type="aligndet.BoxDomainPretrainer", detector="mmdet::retinanet/retinanet_r50_fpn_1x_coco.py")
