@@ -74,13 +74,24 @@ class OpsFinder(MetaPathFinder):
 
 def compiled_spec(path: Sequence[str] | None) -> ModuleSpec | None:
     """Spec of a compiled ``mmcv._ext`` in the package folders ``path``; ``None`` when there is none."""
+    return spec_of_others(EXTENSION, path, OpsFinder)
+
+
+def spec_of_others(name: str, path: Sequence[str] | None, finder_type: type) -> ModuleSpec | None:
+    """Spec of module ``name`` as the import system answers without finders of ``finder_type``."""
     for finder in sys.meta_path:
-        if not isinstance(finder, OpsFinder):
-            find = getattr(finder, "find_spec", None)
-            spec = find(EXTENSION, path) if find else None
-            if spec is not None:
-                return spec
+        find = None if isinstance(finder, finder_type) else getattr(finder, "find_spec", None)
+        if find is not None and (spec := find(name, path)) is not None:
+            return spec
     return None
+
+
+def has_compiled_operators() -> bool:
+    """Whether the installed mmcv brings a compiled ``_ext`` (which need not load)."""
+    from importlib.util import find_spec  # costs as much as the rest of `import aligndet`
+
+    mmcv = find_spec("mmcv")
+    return mmcv is not None and compiled_spec(mmcv.submodule_search_locations) is not None
 
 
 def install() -> None:
