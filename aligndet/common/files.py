@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from aligndet.common.errors import InputError
+
 Buffer = bytes | memoryview
 
 
@@ -31,15 +33,15 @@ def read_json(path: Path, what: str) -> Any:
     """Read a JSON file; ``what`` names its purpose in the errors.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not JSON.
+        InputError: there is no such file.
+        InputError: the file is not JSON.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{what}: there is no file {path}")
+        raise InputError(f"{what}: there is no file {path}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{what}: {path} is not valid JSON ({error})") from error
+        raise InputError(f"{what}: {path} is not valid JSON ({error})") from error
 
 
 def content_hash(path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
 from aligndet.proposals.image_table import ImageTable
 
@@ -31,13 +32,13 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[ImageTabl
             first of the usual places beside it (`../images`, `../<split>`, `images`, `.`, `..`) with images.
 
     Raises:
-        FileNotFoundError: `source` does not exist or its image folder is not found.
-        ValueError: no image in it, or not a COCO json.
+        InputError: `source` does not exist or its image folder is not found.
+        InputError: no image in it, or not a COCO json.
     """
     if source.is_dir():
         root = image_root or source
         if not source.absolute().is_relative_to(root.absolute()):
-            raise ValueError(f"image root {root}: expected a folder that contains {source}")
+            raise InputError(f"image root {root}: expected a folder that contains {source}")
         prefix = source.absolute().relative_to(root.absolute()).as_posix()
         table = ImageTable()
         _scan("" if prefix == "." else f"{prefix}/", os.fspath(source), frozenset(), table)
@@ -45,9 +46,9 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[ImageTabl
         table = _read_coco(source)
         root = image_root or (_guess_root(source, table) if len(table) else source.parent)
     else:
-        raise FileNotFoundError(f"{source}: no such folder or COCO json")
+        raise InputError(f"{source}: no such folder or COCO json")
     if not len(table):
-        raise ValueError(f"{source}: no image found; expected files ending in {', '.join(sorted(SUFFIXES))}")
+        raise InputError(f"{source}: no image found; expected files ending in {', '.join(sorted(SUFFIXES))}")
     return table, root
 
 
@@ -123,11 +124,11 @@ def _read_coco(path: Path) -> ImageTable:
             if key == "images":
                 table.add(str(value["file_name"]), int(value["id"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: expected a COCO json with a list 'images' of {{id, file_name}}; got {error!r}"
         ) from error
     if len(np.unique(np.array(table.ids))) != len(table):
-        raise ValueError(f"{path}: image ids are not unique")
+        raise InputError(f"{path}: image ids are not unique")
     return table.without_equal_names()
 
 
@@ -140,6 +141,6 @@ def _guess_root(source: Path, entries: ImageTable) -> Path:
         if any((place / entry.file_name).is_file() for entry in entries[:20]):
             return place
     tried = ", ".join(str(place) for place in places)
-    raise FileNotFoundError(
+    raise InputError(
         f"{source}: image {entries[0].file_name} is in none of {tried}; give the folder with --image-root"
     )

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from aligndet.common.errors import InputError
+
 BLOCK = 1 << 20  # characters read at once
 _SPACE = " \t\r\n"
 _decode = json.JSONDecoder().raw_decode
@@ -19,7 +21,7 @@ def stream_object(path: Path) -> Iterator[tuple[str, Any]]:
     an empty list yields nothing).
 
     Raises:
-        ValueError: the file holds no json object, or ends in the middle of it.
+        InputError: the file holds no json object, or ends in the middle of it.
     """
     with path.open(encoding="utf-8") as stream:
         text = _Text(stream, path)
@@ -63,19 +65,19 @@ class _Text:
                     return self.window[self.at]
                 self.at += 1
             if not self._more():
-                raise ValueError(f"{self.path}: the json ends in the middle; was it copied whole?")
+                raise InputError(f"{self.path}: the json ends in the middle; was it copied whole?")
 
     def take(self, allowed: str) -> str:
         """The next character, which must be one of those allowed."""
         found = self.peek()
         if found not in allowed:
-            raise ValueError(f"{self.path}: expected one of {' '.join(allowed)} but found {found!r}")
+            raise InputError(f"{self.path}: expected one of {' '.join(allowed)} but found {found!r}")
         self.at += 1
         return found
 
     def expect(self, character: str, meaning: str) -> None:
         if self.peek() != character:
-            raise ValueError(f"{self.path}: expected {meaning}, found {self.peek()!r}")
+            raise InputError(f"{self.path}: expected {meaning}, found {self.peek()!r}")
         self.at += 1
 
     def value(self) -> Any:
@@ -86,7 +88,7 @@ class _Text:
                 found, end = _decode(self.window, self.at)
             except json.JSONDecodeError as error:
                 if not self._more():
-                    raise ValueError(f"{self.path}: not valid json ({error})") from error
+                    raise InputError(f"{self.path}: not valid json ({error})") from error
                 continue
             # a number may go on behind the window
             if end < len(self.window) or not self._more():

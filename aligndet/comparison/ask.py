@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from aligndet.common.errors import InputError
 from aligndet.comparison.settings import EvalSet, Settings, parse_iters, parse_start
 from aligndet.labels.split import split_halves
 
@@ -25,7 +26,7 @@ def evaluation_sets(args: Namespace) -> tuple[EvalSet, EvalSet]:
     images = args.val_images or args.images
     for folder in (args.images, images):
         if not folder.is_dir():
-            raise FileNotFoundError(f"there is no image folder {folder}")
+            raise InputError(f"there is no image folder {folder}")
     if args.search_on == "val":
         return EvalSet(args.val, images), EvalSet(args.val, images)
     if args.search_on == "half":
@@ -38,14 +39,14 @@ def settings_from_args(args: Namespace) -> Settings:
     """Read and check the words of ``tools/prove.py``.
 
     Raises:
-        ValueError, FileNotFoundError: names the option and what was expected.
+        InputError: names the option and what was expected.
     """
     starts = tuple(parse_start(text) for text in args.start)
     names = [start.name for start in starts]
     if len(set(names)) != len(names):
-        raise ValueError(f"--start: every start needs its own name, got {names}")
+        raise InputError(f"--start: every start needs its own name, got {names}")
     if min(args.seeds, args.search_seeds, args.jobs, args.threads) < 1:
-        raise ValueError("--seeds, --search-seeds, --jobs and --threads must be at least 1")
+        raise InputError("--seeds, --search-seeds, --jobs and --threads must be at least 1")
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options)
     several = args.lr is None or len(args.lr) > 1

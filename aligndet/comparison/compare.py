@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from aligndet.common.errors import InputError
 from aligndet.comparison.execute import Command, Outcome, execute, run_command
 from aligndet.comparison.plan import Planner, Run, choose_lrs
 from aligndet.comparison.report import write_report
@@ -30,7 +31,7 @@ def compare(settings: Settings, status: Status, command: Command = run_command) 
         The results and the report as Markdown.
 
     Raises:
-        ValueError, FileNotFoundError: config, data or a checkpoint cannot answer the question.
+        InputError: config, data or a checkpoint cannot answer the question.
         RuntimeError: not one run gave a result.
     """
     base, classes = base_config(settings)
@@ -66,14 +67,14 @@ def _labels(settings: Settings) -> dict[tuple[float, int], Any]:
     """Draw the label fractions of every seed.
 
     Raises:
-        ValueError: a fraction without a single box; training on it would never start.
+        InputError: a fraction without a single box; training on it would never start.
     """
     folds = range(1, settings.seeds + 1)
     out_dir = settings.work_dir / "labels"
     fractions = split_labels(settings.train.annotations, out_dir, sorted(settings.iters), folds)
     for fraction in fractions:
         if not fraction.num_boxes:
-            raise ValueError(
+            raise InputError(
                 f"{fraction.percent:g} % of {settings.train.annotations} is {fraction.num_images} images "
                 f"without a box (fold {fraction.fold}); use a larger --percent"
             )

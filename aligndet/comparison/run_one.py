@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aligndet  # noqa: F401  (before mmdet: provides the stand-in for missing compiled ops)
+from aligndet.common.errors import InputError
 from aligndet.common.files import write_json
 
 
@@ -34,7 +35,7 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
     runner = Runner.from_cfg(config)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
     if not len(runner.train_dataloader.dataset):
-        raise ValueError(
+        raise InputError(
             f"{folder}: the data set's filter leaves no training image; check filter_cfg.min_size"
         )
     if freeze:

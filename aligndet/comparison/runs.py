@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from aligndet.common.errors import InputError
 from aligndet.comparison.settings import EvalSet, Settings
 from aligndet.labels.split import read_coco
 
@@ -13,15 +14,15 @@ def class_names(train: Path, *others: Path) -> tuple[str, ...]:
     """Class names of a COCO file, in its order; label ``i`` is the ``i``-th category.
 
     Raises:
-        ValueError: no categories, or another file lists other names or another order (labels would differ).
+        InputError: no categories, or another file lists other names or another order (labels would differ).
     """
     names = tuple(str(category["name"]) for category in read_coco(train)["categories"])
     if not names:
-        raise ValueError(f"{train}: 'categories' is empty")
+        raise InputError(f"{train}: 'categories' is empty")
     for path in others:
         found = tuple(str(category["name"]) for category in read_coco(path)["categories"])
         if found != names:
-            raise ValueError(f"{path}: its categories are {list(found)}, but {train} has {list(names)}")
+            raise InputError(f"{path}: its categories are {list(found)}, but {train} has {list(names)}")
     return names
 
 
@@ -48,16 +49,16 @@ def dataset_leaf(dataset: Any) -> Any:
     """The annotated data set inside wrappers (``RepeatDataset``, ``MultiImageMixDataset``, a list of one).
 
     Raises:
-        ValueError: several data sets are joined; the comparison could not say which to replace.
+        InputError: several data sets are joined; the comparison could not say which to replace.
     """
     while "ann_file" not in dataset:
         inner = dataset.get("dataset", dataset.get("datasets"))
         if isinstance(inner, list | tuple):
             if len(inner) != 1:
-                raise ValueError(f"the config joins {len(inner)} data sets; give one with a single data set")
+                raise InputError(f"the config joins {len(inner)} data sets; give one with a single data set")
             inner = inner[0]
         if inner is None:
-            raise ValueError(f"no 'ann_file' in the config's data set {dataset.get('type')!r}")
+            raise InputError(f"no 'ann_file' in the config's data set {dataset.get('type')!r}")
         dataset = inner
     return dataset
 
@@ -83,16 +84,16 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
         The config and the class names.
 
     Raises:
-        ValueError: the config has no detector with classes, or the annotation files disagree on classes.
+        InputError: the config has no detector with classes, or the annotation files disagree on classes.
     """
     config = Config.fromfile(settings.config)
     config.merge_from_dict(settings.cfg_options)
     classes = class_names(settings.train.annotations, settings.report.annotations, settings.tune.annotations)
     for key in ("model", "train_dataloader", "val_dataloader", "optim_wrapper"):
         if key not in config:
-            raise ValueError(f"{settings.config}: no {key!r}; --config must be a whole fine-tune config")
+            raise InputError(f"{settings.config}: no {key!r}; --config must be a whole fine-tune config")
     if not set_num_classes(config.model, len(classes)):
-        raise ValueError(f"{settings.config}: no 'num_classes' in 'model'; is it a detector with classes?")
+        raise InputError(f"{settings.config}: no 'num_classes' in 'model'; is it a detector with classes?")
     return config, classes
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aligndet.common.errors import InputError
+
 
 @dataclass(frozen=True)
 class Start:
@@ -88,17 +90,17 @@ def parse_start(text: str) -> Start:
     """Read ``NAME=CKPT``; ``NAME=`` is the config's own initialisation.
 
     Raises:
-        ValueError: no ``=``, or a name that cannot be a folder name.
-        FileNotFoundError: no such checkpoint.
+        InputError: no ``=``, or a name that cannot be a folder name.
+        InputError: no such checkpoint.
     """
     name, equals, checkpoint = text.partition("=")
     if not equals or not re.fullmatch(r"[\w.-]+", name):
-        raise ValueError(f"--start {text!r}: expected NAME=CHECKPOINT, or NAME= for no checkpoint")
+        raise InputError(f"--start {text!r}: expected NAME=CHECKPOINT, or NAME= for no checkpoint")
     if not checkpoint:
         return Start(name)
     path = Path(checkpoint)
     if not path.is_file():
-        raise FileNotFoundError(f"--start {name}: there is no file {checkpoint}")
+        raise InputError(f"--start {name}: there is no file {checkpoint}")
     return Start(name, path)
 
 
@@ -106,7 +108,7 @@ def parse_iters(words: Sequence[str], percents: Sequence[float]) -> dict[float, 
     """Read ``--iters 200`` or ``--iters 1:100 10:300 100:600`` into iterations by percentage.
 
     Raises:
-        ValueError: not of that form, or a percentage of ``percents`` without iterations.
+        InputError: not of that form, or a percentage of ``percents`` without iterations.
     """
     common, by_percent = None, {}
     for word in words:
@@ -117,9 +119,9 @@ def parse_iters(words: Sequence[str], percents: Sequence[float]) -> dict[float, 
             else:
                 common = int(count)
         except ValueError as error:
-            raise ValueError(f"--iters {word!r}: expected ITERS or PERCENT:ITERS") from error
+            raise InputError(f"--iters {word!r}: expected ITERS or PERCENT:ITERS") from error
     chosen = {percent: by_percent.get(percent, common) for percent in sorted(percents)}
     missing = [f"{percent:g}" for percent, count in chosen.items() if count is None]
     if missing:
-        raise ValueError(f"--iters says nothing about {', '.join(missing)} % (write {missing[0]}:ITERS)")
+        raise InputError(f"--iters says nothing about {', '.join(missing)} % (write {missing[0]}:ITERS)")
     return {percent: count for percent, count in chosen.items() if count is not None}

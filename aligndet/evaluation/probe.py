@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import IMAGENET, Normalisation
 from aligndet.labels.boxes import LabelledBoxes, read_boxes, with_pixels
 
@@ -57,12 +58,12 @@ def read_crops(
         seed: of that draw.
 
     Raises:
-        ValueError: no box is left, or the file is no COCO json with boxes.
+        InputError: no box is left, or the file is no COCO json with boxes.
     """
     labels = read_boxes(ann_file, lambda box: _usable(box, min_side), limit, seed)
     found = list(_cut(labels, images, side))
     if not found:
-        raise ValueError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
+        raise InputError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
     pixels = torch.from_numpy(np.stack([crop for crop, _ in found])).permute(0, 3, 1, 2)
     return Crops(pixels, np.array([label for _, label in found]), labels.names)
 
@@ -149,12 +150,12 @@ def common_classes(train: np.ndarray, test: np.ndarray, least: int = 10) -> np.n
     """Class ids with at least ``least`` crops in both sets, ascending.
 
     Raises:
-        ValueError: fewer than two; there is nothing to tell apart.
+        InputError: fewer than two; there is nothing to tell apart.
     """
     counts = Counter(train.tolist()), Counter(test.tolist())
     kept = sorted(label for label in counts[0] if min(count[label] for count in counts) >= least)
     if len(kept) < 2:
-        raise ValueError(
+        raise InputError(
             f"only {len(kept)} classes have {least} boxes in both files, a probe needs two: lower --least"
         )
     return np.array(kept)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from aligndet.common.files import write_json
+from aligndet.common.errors import InputError
 from aligndet.proposals.boxes import area, iou_matrix
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
@@ -101,7 +102,7 @@ def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[i
         budgets: numbers of proposals per image.
 
     Raises:
-        ValueError: the two have no image in common.
+        InputError: the two have no image in common.
     """
     best, areas, counts, missing = [], [], [], 0
     find = ImageFinder(proposals)
@@ -115,7 +116,7 @@ def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[i
         areas.append(area(true))
         best.append(_best(iou_matrix(true, boxes), budgets))
     if not counts:
-        raise ValueError(
+        raise InputError(
             f"none of the {len(truth)} labelled images is among the {len(proposals)} images with proposals, "
             f"e.g. {truth.file_name(0)} and {proposals.file_name(0)}"
             if len(truth) and len(proposals)
@@ -156,13 +157,13 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
 
 
-def write_numbers(found: Coverage, out: Path) -> None:
-    """Write the table as json: ``{"budgets", "recall", "average_recall": {size: ...}, "images", ...}``."""
+def numbers(found: Coverage) -> dict[str, Any]:
+    """The table as plain data: ``{"budgets", "recall", "average_recall": {size: ...}, "images", ...}``."""
 
     def plain(values: np.ndarray) -> list[float | None]:
         return [None if np.isnan(value) else value for value in values.tolist()]  # json has no nan
 
-    numbers = {
+    return {
         "budgets": list(found.budgets),
         "recall": plain(found.recall()),
         "average_recall": {size: plain(found.average_recall(size)) for size in SIZES},
@@ -171,4 +172,3 @@ def write_numbers(found: Coverage, out: Path) -> None:
         "missing": found.missing,
         "proposals_per_image": found.mean,
     }
-    write_json(out, numbers, indent=1)

@@ -24,6 +24,7 @@ from mmengine.config import DictAction
 from torch.nn import functional as F
 
 from aligndet.box_domain.pretrainer import number_instances
+from aligndet.common.errors import InputError
 from aligndet.training.run import load_config
 
 
@@ -59,13 +60,13 @@ def mirror(pipeline: list[Any]) -> None:
     """Make the two views of a pipeline mirror images: the online one is never flipped, the other always.
 
     Raises:
-        ValueError: the pipeline has no two views, or a view has no ``RandomFlip``.
+        InputError: the pipeline has no two views, or a view has no ``RandomFlip``.
     """
     views: Any = next((step for step in pipeline if step["type"] == "MultiBranch"), {})
     for branch, prob in (("online", 0.0), ("momentum", 1.0)):
         flips = [step for step in views.get(branch, ()) if step["type"].endswith("RandomFlip")]
         if not flips:
-            raise ValueError(
+            raise InputError(
                 f"--mirrored: the {branch} view in train_dataloader.dataset.pipeline has no RandomFlip to set"
             )
         for flip in flips:

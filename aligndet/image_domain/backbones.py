@@ -7,6 +7,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 from torch import nn
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.convert import convert
 from aligndet.image_domain.sources import load_source
 
@@ -18,13 +19,13 @@ def backbone_config(cfg: Mapping | Config) -> ConfigDict:
     classifier, or ``backbone`` in a file with nothing else.
 
     Raises:
-        ValueError: the config has none of these.
+        InputError: the config has none of these.
     """
     model = cfg.get("model") or {}
     for holder in (model.get("detector"), model, cfg):
         if isinstance(holder, (Mapping, Config)) and holder.get("backbone"):
             return ConfigDict(copy.deepcopy(holder["backbone"]))
-    raise ValueError(
+    raise InputError(
         "no backbone in the config: expected model.detector.backbone, model.backbone or backbone"
     )
 
@@ -60,11 +61,11 @@ def trained_backbone(cfg: Mapping | Config, weights: str | None = None) -> nn.Mo
 
     Raises:
         NoMatchError: the weights do not fit the backbone.
-        ValueError: neither weights nor anything in the config: the backbone would be random.
+        InputError: neither weights nor anything in the config: the backbone would be random.
     """
     if weights is None:
         if not starts_pretrained(cfg):
-            raise ValueError(
+            raise InputError(
                 "the config gives its backbone no weights, and random features are no use: pass --checkpoint "
                 "or set init_cfg=dict(type='Pretrained', checkpoint=...)"
             )

@@ -11,6 +11,7 @@ from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from aligndet.common.checkpoints import checkpoint_bytes
+from aligndet.common.errors import InputError
 from aligndet.image_domain.keys import Match, candidates
 from aligndet.image_domain.normalisation import Normalisation
 from aligndet.image_domain.sources import Source
@@ -28,7 +29,7 @@ WAYS: tuple[Callable[[str], str], ...] = (
 )
 
 
-class NoMatchError(ValueError):
+class NoMatchError(InputError):
     """The checkpoint does not fit the backbone; training on would start from random weights unnoticed."""
 
 

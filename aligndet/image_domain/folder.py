@@ -12,6 +12,7 @@ import mmcv
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from aligndet.common.errors import InputError
 from aligndet.common.images import SUFFIXES
 from aligndet.registry import DATASETS
 
@@ -36,8 +37,8 @@ class ImageFolder(BaseDataset):
     Each entry is ``{'img_path': str}``, with labels also ``{'gt_label': int}``, classes numbered by name.
 
     Raises:
-        FileNotFoundError: no such folder.
-        ValueError: no image in it, or labels are asked for and an image lies outside of every class folder.
+        InputError: no such folder.
+        InputError: no image in it, or labels are asked for and an image lies outside of every class folder.
     """
 
     def __init__(self, data_root: str, split: str = "train", with_label: bool = False, **kwargs: Any) -> None:
@@ -50,10 +51,10 @@ class ImageFolder(BaseDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Find the images; nothing is decoded."""
         if not self.folder.is_dir():
-            raise FileNotFoundError(f"{self.folder}: no such folder of images (config key {CONFIG_KEY})")
+            raise InputError(f"{self.folder}: no such folder of images (config key {CONFIG_KEY})")
         names = sorted(image_names(self.folder))
         if not names:
-            raise ValueError(
+            raise InputError(
                 f"{self.folder}: no image in it or below; expected files ending in "
                 f"{', '.join(sorted(SUFFIXES))} (config key {CONFIG_KEY})"
             )
@@ -67,7 +68,7 @@ class ImageFolder(BaseDataset):
     def _labels(self, names: list[str]) -> list[int]:
         outside = [name for name in names if "/" not in name]
         if outside:
-            raise ValueError(
+            raise InputError(
                 f"{self.folder / outside[0]}: with labels (with_label=True) every image lies in the folder "
                 f"of its class; {len(outside)} do not"
             )

@@ -16,11 +16,13 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from aligndet.common.errors import InputError
+
 #: Pixel values (0..255). Makers round: 0.406 * 255 is 103.53, some write 103.5.
 TOLERANCE = 0.1
 
 
-class NormalisationError(ValueError):
+class NormalisationError(InputError):
     """Weights of one normalisation in a model of another: it trains, and never gets as good as it should."""
 
 

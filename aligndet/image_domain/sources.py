@@ -11,6 +11,7 @@ from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import Normalisation, config_in, normalisation_in, normalisation_of
 
 # Optimiser state and book-keeping hold tensors too, but no weights.
@@ -42,8 +43,8 @@ def load_source(name: str) -> Source:
             (its latest checkpoint).
 
     Raises:
-        FileNotFoundError: no such file, or a folder without a checkpoint.
-        ValueError: the file holds no tensors, or was saved before its first training step.
+        InputError: no such file, or a folder without a checkpoint.
+        InputError: the file holds no tensors, or was saved before its first training step.
     """
     kind, _, rest = name.partition(":")
     if kind == "timm":
@@ -65,7 +66,7 @@ def read_tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
             return read_tensors(inner, name)
     tensors = dict(_flatten(checkpoint)) if isinstance(checkpoint, Mapping) else {}
     if not tensors:
-        raise ValueError(f"{name} holds no tensors: expected a state dict or a dict with a 'state_dict'")
+        raise InputError(f"{name} holds no tensors: expected a state dict or a dict with a 'state_dict'")
     return tensors
 
 
@@ -86,12 +87,10 @@ def _from_file(name: str) -> Source:
     if path.is_dir():
         latest = find_latest_checkpoint(str(path))
         if latest is None:
-            raise FileNotFoundError(
-                f"{name} has no checkpoint yet: expected mmengine's last_checkpoint file in it"
-            )
+            raise InputError(f"{name} has no checkpoint yet: expected mmengine's last_checkpoint file in it")
         return _from_file(latest)
     if "://" not in name and not path.is_file():
-        raise FileNotFoundError(
+        raise InputError(
             f"{name}: no such file or folder. Model names need their maker in front: "
             "timm:NAME, torchvision:NAME, mmpretrain::CONFIG"
         )
@@ -100,7 +99,7 @@ def _from_file(name: str) -> Source:
     checkpoint = CheckpointLoader.load_checkpoint(name, map_location="cpu")
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
     if isinstance(meta, Mapping) and meta.get("iter") == 0:
-        raise ValueError(f"{name} was saved before its first training step (fewer images than one batch?)")
+        raise InputError(f"{name} was saved before its first training step (fewer images than one batch?)")
     return Source(name, read_tensors(checkpoint, name), normalisation_in(meta), _style_in(meta))
 
 
@@ -117,7 +116,7 @@ def _from_model_zoo(name: str) -> Source:
     try:
         cfg = get_config(name, pretrained=True)
     except AssertionError as error:
-        raise ValueError(f"{name} has no published weights in its model zoo") from error
+        raise InputError(f"{name} has no published weights in its model zoo") from error
     source = _from_file(cfg.model_path)
     return Source(name, source.tensors, source.normalisation or normalisation_of(cfg), source.style)
 

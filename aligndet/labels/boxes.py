@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
 
 
@@ -34,7 +35,7 @@ def read_boxes(
         seed: of the draw.
 
     Raises:
-        ValueError: not a COCO json with boxes.
+        InputError: not a COCO json with boxes.
     """
     try:
         data = json.loads(ann_file.read_text(encoding="utf-8"))
@@ -42,7 +43,7 @@ def read_boxes(
         names = {category["id"]: category["name"] for category in data["categories"]}
         boxes = [box for box in data["annotations"] if usable(box)]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{ann_file}: expected a COCO json with boxes and categories; got {error!r}"
         ) from error
     chosen = np.sort(np.random.default_rng(seed).permutation(len(boxes))[:limit])

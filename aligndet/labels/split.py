@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aligndet.common.errors import InputError
 from aligndet.common.files import read_json, write_json
 
 
@@ -44,12 +45,12 @@ def draw_images(image_ids: Sequence[int], percent: float, fold: int, seed: int =
     The draw depends on the set of ids, ``percent``, ``fold`` and ``seed`` only, not on the file's order.
 
     Raises:
-        ValueError: ``percent`` is outside (0, 100] or there are no images.
+        InputError: ``percent`` is outside (0, 100] or there are no images.
     """
     if not 0 < percent <= 100:
-        raise ValueError(f"percent must be in (0, 100], got {percent:g}")
+        raise InputError(f"percent must be in (0, 100], got {percent:g}")
     if not image_ids:
-        raise ValueError("no images to draw from: 'images' is empty")
+        raise InputError("no images to draw from: 'images' is empty")
     count = max(1, round(len(image_ids) * percent / 100))
     return set(random.Random(f"{seed}/{fold}/{percent:g}").sample(sorted(image_ids), count))
 
@@ -66,12 +67,12 @@ def read_coco(path: Path) -> dict[str, Any]:
     """Read a COCO detection file.
 
     Raises:
-        FileNotFoundError, ValueError: no such file; not JSON; not COCO (names the key that is missing).
+        InputError: no such file; not JSON; not COCO (names the key that is missing).
     """
     coco = read_json(path, "COCO annotations")
     for key in ("images", "annotations", "categories"):
         if not isinstance(coco, dict) or not isinstance(coco.get(key), list):
-            raise ValueError(f"{path}: expected a COCO detection file with a list under {key!r}")
+            raise InputError(f"{path}: expected a COCO detection file with a list under {key!r}")
     return coco
 
 
@@ -104,12 +105,12 @@ def split_halves(annotations: Path, out_dir: Path, seed: int = 0) -> tuple[Path,
     With an odd number of images the second half has one more.
 
     Raises:
-        ValueError: fewer than two images.
+        InputError: fewer than two images.
     """
     coco = read_coco(annotations)
     ids = {image["id"] for image in coco["images"]}
     if len(ids) < 2:
-        raise ValueError(f"{annotations}: {len(ids)} images cannot be cut into two halves")
+        raise InputError(f"{annotations}: {len(ids)} images cannot be cut into two halves")
     first = set(random.Random(f"halves/{seed}").sample(sorted(ids), len(ids) // 2))
     tune, report = out_dir / f"{annotations.stem}.tune.json", out_dir / f"{annotations.stem}.report.json"
     write_json(tune, select_images(coco, first))

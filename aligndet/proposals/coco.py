@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.formats.coco import read_coco
 from aligndet.proposals.store import ProposalStore
 
@@ -57,7 +58,7 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode  # one encoder: json.dum
 def _image(store: ProposalStore, image: int) -> dict[str, Any]:
     width, height = store.size(image)
     if width < 0:
-        raise ValueError(
+        raise InputError(
             f"{store.path or 'the proposals'}: the size of image {store.file_name(image)} is not known, "
             "which a COCO json needs; give the folder of the images (--images)"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.options import ProposalOptions
@@ -38,12 +39,12 @@ def convert(
         A summary to print.
 
     Raises:
-        FileNotFoundError, FileExistsError, ValueError: wrong input; sizes missing and no `images`; an image
+        InputError: wrong input; sizes missing and no `images`; an image
             in two sources.
     """
     if images is not None:
         if len(sources) != 1:
-            raise ValueError(
+            raise InputError(
                 f"--images goes with one file, got {len(sources)}: convert each, then merge them"
             )
         given = {"path": str(sources[0].absolute()), "order": str(order.absolute()) if order else ""}
@@ -51,12 +52,12 @@ def convert(
     stores = [read_proposals(source, order) for source in sources]
     for store, source in zip(stores, sources, strict=True):
         if (store.sizes < 0).any():
-            raise ValueError(f"{source}: does not say how large its images are; give their folder (--images)")
+            raise InputError(f"{source}: does not say how large its images are; give their folder (--images)")
     if out.suffix == ".json" and len(stores) == 1:
         write_coco(stores[0], out)
         return summary(stores[0], out)
     if out.suffix == ".json":
-        raise ValueError(f"{out}: merge into a store first (a name without .json), then convert that")
+        raise InputError(f"{out}: merge into a store first (a name without .json), then convert that")
     return summary(merge_stores(stores, out), out)
 
 
@@ -81,10 +82,10 @@ def merge_stores(
         info: of the new store; default: that of the first.
 
     Raises:
-        ValueError: nothing to merge, or two stores hold an image of the same name.
+        InputError: nothing to merge, or two stores hold an image of the same name.
     """
     if not stores:
-        raise ValueError("nothing to merge: no store given")
+        raise InputError("nothing to merge: no store given")
     _refuse_equal_names(stores)
     every = np.concatenate([store.image_ids for store in stores])
     clash, first = len(np.unique(every)) != len(every), 1
@@ -106,5 +107,5 @@ def _refuse_equal_names(stores: Sequence[ProposalStore]) -> None:
             for name in {store.file_name(int(row)) for row in rows}:
                 if name in seen:
                     one, two = (stores[i].path or f"file {i + 1}" for i in (seen[name], place))
-                    raise ValueError(f"image {name} is in {one} and in {two}; merge each part once")
+                    raise InputError(f"image {name} is in {one} and in {two}; merge each part once")
                 seen[name] = place

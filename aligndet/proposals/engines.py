@@ -17,6 +17,7 @@ from typing import Protocol
 
 import cv2
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.result import ImageProposals
 
 Search = Callable[[Sequence[str]], list[ImageProposals]]  # picklable: a function of a module, or a partial
@@ -122,7 +123,7 @@ class DaskEngine:
     worker died, and waits for it for ever.
 
     Raises:
-        ImportError: ``distributed`` is not installed.
+        InputError: ``distributed`` is not installed.
         OSError: no scheduler there, or it has no worker.
     """
 
@@ -130,16 +131,16 @@ class DaskEngine:
         try:
             import distributed
         except ImportError as error:
-            raise ImportError(f"--engine dask needs: pip install 'dask[distributed]' ({error})") from error
+            raise InputError(f"--engine dask needs: pip install 'dask[distributed]' ({error})") from error
         if not scheduler:
-            raise ValueError(
+            raise InputError(
                 "--engine dask needs --scheduler tcp://HOST:PORT (started by the command: dask scheduler)"
             )
         try:
             self._client = distributed.Client(scheduler, timeout=min(patience, 30.0), set_as_default=False)
             self._client.wait_for_workers(1, timeout=patience)
         except (OSError, TimeoutError) as error:
-            raise OSError(f"no Dask cluster with workers at {scheduler}: {error}") from error
+            raise InputError(f"no Dask cluster with workers at {scheduler}: {error}") from error
         self._killed = distributed.KilledWorker
         self._executor = self._client.get_executor(pure=False)
 
@@ -170,10 +171,10 @@ def make_engine(kind: str, workers: int, scheduler: str = "") -> Engine:
         scheduler: address of the Dask scheduler.
 
     Raises:
-        ValueError: unknown name. Others as :class:`DaskEngine`.
+        InputError: unknown name. Others as :class:`DaskEngine`.
     """
     if kind not in ENGINES:
-        raise ValueError(f"engine {kind!r}: expected one of {', '.join(ENGINES)}")
+        raise InputError(f"engine {kind!r}: expected one of {', '.join(ENGINES)}")
     if kind == "dask":
         return DaskEngine(scheduler)
     return LocalEngine(workers) if workers > 0 else HereEngine()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.boxes import Array, area, suppress
 
 RANKS = ("score", "random", "large", "small")
@@ -50,19 +51,19 @@ class FilterOptions:
 
     def __post_init__(self) -> None:
         if self.rank not in RANKS:
-            raise ValueError(f"filter option rank={self.rank!r}: expected one of {', '.join(RANKS)}")
+            raise InputError(f"filter option rank={self.rank!r}: expected one of {', '.join(RANKS)}")
         if not 0 < self.min_ratio <= self.max_ratio:
-            raise ValueError(
+            raise InputError(
                 f"filter options: need 0 < min_ratio <= max_ratio, got {self.min_ratio}, {self.max_ratio}"
             )
         if not 0 <= self.min_size <= self.max_size:
-            raise ValueError(
+            raise InputError(
                 f"filter options: need 0 <= min_size <= max_size, got {self.min_size}, {self.max_size}"
             )
         if not 0 <= self.iou <= 1:
-            raise ValueError(f"filter option iou={self.iou}: expected a number from 0 to 1")
+            raise InputError(f"filter option iou={self.iou}: expected a number from 0 to 1")
         if self.max_per_image < 0 or self.min_side < 0:
-            raise ValueError("filter options max_per_image and min_side must not be negative")
+            raise InputError("filter options max_per_image and min_side must not be negative")
 
 
 def filter_boxes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.image_table import ImageEntry, ImageTable
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parts import part_name, read_part
@@ -65,7 +66,7 @@ def assemble(job: Job, out: Path) -> ProposalStore:
     """One store of all parts, in the order of the images.
 
     Raises:
-        ValueError: not one image could be used.
+        InputError: not one image could be used.
     """
     info = {"description": "AlignDet proposals", **job.options.describe()}
     with StoreWriter(out, info) as writer:
@@ -80,7 +81,7 @@ def assemble(job: Job, out: Path) -> ProposalStore:
                     writer.append(entry.file_name, entry.id, size, row.boxes, **optional)
                 reason = row.skipped
         if not writer.images:
-            raise ValueError(
+            raise InputError(
                 f"none of the {len(job.table)} images in {job.root} can be used; the last: {reason}"
             )
     return ProposalStore.open(out)

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from aligndet.common.errors import InputError
 from aligndet.common.images import list_images
 from aligndet.proposals.backends import make_backend
 from aligndet.proposals.coco import write_coco
@@ -110,7 +111,7 @@ def make_proposals(
     make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
     first, step = shard or (0, 1)
     if not 0 <= first < step:
-        raise ValueError(f"shard {first}/{step}: expected i/n with 0 <= i < n")
+        raise InputError(f"shard {first}/{step}: expected i/n with 0 <= i < n")
     as_json = out.suffix == ".json"
     if not as_json:
         check_out(out)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.files import content_hash
 from aligndet.proposals.layout import (
     COLUMNS,
@@ -62,8 +63,8 @@ class ProposalStore:
         """Map the store in the folder ``path``.
 
         Raises:
-            FileNotFoundError: no such folder, or no store in it.
-            ValueError: a store of another version, or one whose files do not fit together.
+            InputError: no such folder, or no store in it.
+            InputError: a store of another version, or one whose files do not fit together.
         """
         path = Path(path)
         meta = read_meta(path)
@@ -143,12 +144,12 @@ class ProposalStore:
         """Read every file of a mapped store and compare with the hashes in ``store.json``.
 
         Raises:
-            ValueError: names the file that changed.
+            InputError: names the file that changed.
         """
         assert self.path is not None
         for name, expected in read_meta(self.path)["sha256"].items():
             if content_hash(self.path / name) != expected:
-                raise ValueError(f"{self.path / name}: changed since the store was written; write it again")
+                raise InputError(f"{self.path / name}: changed since the store was written; write it again")
 
     def _rows(self, image: int) -> slice:
         if not -len(self) <= image < len(self):
@@ -181,19 +182,19 @@ def read_meta(path: Path) -> dict[str, Any]:
     """``store.json`` of a store, checked.
 
     Raises:
-        FileNotFoundError, ValueError: as :meth:`ProposalStore.open`.
+        InputError: as :meth:`ProposalStore.open`.
     """
     if not (path / META).is_file():
-        raise FileNotFoundError(
+        raise InputError(
             f"{path}: no proposal store there (no {META}). Make one with: "
             "python tools/make_proposals.py IMAGES OUT"
         )
     try:
         meta = json.loads((path / META).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path / META}: not readable as json ({error}); make the store again") from error
+        raise InputError(f"{path / META}: not readable as json ({error}); make the store again") from error
     if meta.get("format") != FORMAT or meta.get("version") != VERSION:
-        raise ValueError(
+        raise InputError(
             f"{path / META}: format {meta.get('format')!r}, version {meta.get('version')!r}; expected "
             f"{FORMAT!r}, version {VERSION}. Make the store again, or update aligndet"
         )
@@ -207,10 +208,10 @@ def _map(path: Path, name: str, meta: Mapping[str, Any]) -> Array:
         empty = meta["columns"][name] == 0  # an empty file cannot be mapped
         array = np.load(file, mmap_mode=None if empty else "r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: a column of the store cannot be read ({error}); write it again") from error
+        raise InputError(f"{file}: a column of the store cannot be read ({error}); write it again") from error
     expected = (meta["columns"][name], *column.row)
     if array.dtype != np.dtype(column.dtype) or array.shape != expected:
-        raise ValueError(
+        raise InputError(
             f"{file}: holds {array.dtype} {array.shape}, {META} says {column.dtype} {expected}; "
             "the files do not belong together, write the store again"
         )

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.files import content_hash
 from aligndet.proposals.column_file import ColumnFile
 from aligndet.proposals.layout import (
@@ -179,10 +180,10 @@ def check_out(out: Path) -> None:
     """A store may be written to `out`: nothing is there, or an older store.
 
     Raises:
-        FileExistsError: something else is there.
+        InputError: something else is there.
     """
     if out.exists() and not (out / META).is_file():
-        raise FileExistsError(f"{out}: exists and is no proposal store; choose another name")
+        raise InputError(f"{out}: exists and is no proposal store; choose another name")
 
 
 def into_place(folder: Path, out: Path) -> None:

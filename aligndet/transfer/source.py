@@ -8,6 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
+from aligndet.common.errors import InputError
+
 State = dict[str, torch.Tensor]
 
 _LOOKS = (
@@ -19,7 +21,7 @@ _LOOKS = (
 )
 
 
-class NotThisCheckpointError(ValueError):
+class NotThisCheckpointError(InputError):
     """The file is a checkpoint, but not one that this operation can use."""
 
 
@@ -62,18 +64,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         path: a file, or a work dir of mmengine, whose latest checkpoint is read.
 
     Raises:
-        FileNotFoundError: no such file, or a work dir without a checkpoint.
+        InputError: no such file, or a work dir without a checkpoint.
         NotThisCheckpointError: not a checkpoint, or it holds no tensors.
     """
     if path.is_dir():
         latest = find_latest_checkpoint(str(path))
         if latest is None:
-            raise FileNotFoundError(
-                f"{path} has no checkpoint yet: expected mmengine's last_checkpoint in it"
-            )
+            raise InputError(f"{path} has no checkpoint yet: expected mmengine's last_checkpoint in it")
         path = Path(latest)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
+        raise InputError(f"there is no checkpoint {path}")
     try:
         # An mmengine checkpoint holds its log history: plain Python objects that weights_only refuses.
         content = torch.load(path, map_location="cpu", weights_only=False)
@@ -117,10 +117,10 @@ def network_state(checkpoint: Checkpoint, network: str) -> State:
 
     Raises:
         NotThisCheckpointError: not a pre-training checkpoint, or it has no momentum network.
-        ValueError: ``network`` is neither ``online`` nor ``momentum``.
+        InputError: ``network`` is neither ``online`` nor ``momentum``.
     """
     if network not in ("online", "momentum"):
-        raise ValueError(f"network must be 'online' or 'momentum', got {network!r}")
+        raise InputError(f"network must be 'online' or 'momentum', got {network!r}")
     if not checkpoint.is_pretraining:
         raise NotThisCheckpointError(
             f"{checkpoint.path} is not an AlignDet pre-training checkpoint (no 'online.' keys): "

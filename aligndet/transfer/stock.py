@@ -15,6 +15,7 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from aligndet.box_domain.adapters import boxes_only, classifier_names, student
+from aligndet.common.errors import InputError
 
 
 def without_downloads(config: Any) -> Any:
@@ -42,7 +43,7 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
         seed: of the initial values; torch's own random state is left as it was.
 
     Raises:
-        ValueError: mmdet cannot build it; the message names the detector and mmdet's complaint.
+        InputError: mmdet cannot build it; the message names the detector and mmdet's complaint.
     """
     with quiet(), torch.random.fork_rng(devices=[]):
         register_all_modules(init_default_scope=True)
@@ -50,7 +51,7 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
         try:
             detector: nn.Module = MODELS.build(without_downloads(student(config)))
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            raise ValueError(f"mmdet cannot build the detector {config.get('type')!r}: {error}") from error
+            raise InputError(f"mmdet cannot build the detector {config.get('type')!r}: {error}") from error
         detector.init_weights()  # type: ignore[operator]
     return detector.cpu()
 

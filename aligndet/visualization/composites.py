@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.visualization.drawing import Colour, caption, draw_boxes, montage
 
 BRANCHES = ("query", "key")
@@ -44,12 +45,52 @@ def true_box(item: Mapping[str, Any], branch: str) -> np.ndarray:
     """(1, 4) xyxy float64: the pasted rectangle.
 
     Raises:
-        ValueError: the item has no such branch; its pipeline is not InsLoc's.
+        InputError: the item has no such branch; its pipeline is not InsLoc's.
     """
     if branch not in item["data_samples"]:
-        raise ValueError(
+        raise InputError(
             f"the data have no branch {branch!r}: give an InsLoc config, whose pipeline makes query and key"
         )
     corners = item["data_samples"][branch].gt_instances.bboxes
     corners = getattr(corners, "tensor", corners)
     return corners.cpu().numpy().reshape(-1, 4).astype(np.float64)
+
+
+def draw_training_composites(
+    config: Any, count: int = 6, columns: int = 2, augmented: int = 5, seed: int = 0
+) -> np.ndarray:
+    """Draw ``count`` items of an InsLoc config's own data in a grid.
+
+    Args:
+        config: with ``train_dataloader.dataset`` and, where boxes are augmented, ``model.box_augmentation``.
+        count: images, drawn at random.
+        columns: of the grid.
+        augmented: boxes of the augmentation per image.
+        seed: of the choice of images, of the views and boxes.
+    """
+    from mmengine.registry import DATASETS
+    from mmengine.runner import set_random_seed
+
+    from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
+
+    settings = config.get("model", {}).get("box_augmentation")
+    with DATASETS.switch_scope_and_registry(config.get("default_scope", "mmdet")) as registry:
+        dataset = registry.build(config.train_dataloader.dataset)
+        augment = BoxAugmentation(**settings) if settings else None
+        set_random_seed(seed)
+        chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]
+        items = [dataset[int(number)] for number in chosen]
+        pictures = [draw_composites(item, augmented_boxes(augment, item, augmented)) for item in items]
+    return montage(pictures, columns=columns, gap=8)
+
+
+def augmented_boxes(augment: Any, item: Mapping[str, Any], count: int) -> np.ndarray | None:
+    """(count, 4) xyxy draws for the query's box; None where the config has no augmentation."""
+    import torch
+
+    if augment is None or count == 0:
+        return None
+    height, width = item["inputs"]["query"].shape[-2:]
+    boxes = torch.from_numpy(true_box(item, "query")).float().repeat(count, 1)
+    drawn: np.ndarray = augment(boxes, (height, width)).numpy()
+    return drawn

@@ -6,21 +6,44 @@ from pathlib import Path
 
 import numpy as np
 
+from aligndet.common.errors import InputError
+
 Curves = dict[str, tuple[list[float], list[float]]]
 
 
-def find_scalars(run: Path) -> Path:
-    """The scalars file of a work dir (of its latest run), of a run's folder, or the file itself.
+def read_run(run: Path) -> Curves:
+    """Curves of a run: of every session of it, where it was resumed; a later session's step counts.
+
+    Args:
+        run: work dir of mmengine, a folder in it, an out folder of ``pretrain`` (its ``metrics.jsonl``), or
+            one file of these.
 
     Raises:
-        FileNotFoundError: there is none.
+        InputError: nothing is logged there.
+    """
+    merged: dict[str, dict[float, float]] = {}
+    for file in find_scalars(run):
+        for name, (steps, values) in read_curves(file).items():
+            merged.setdefault(name, {}).update(zip(steps, values, strict=True))
+    if not merged:
+        raise InputError(f"{run}: no line of numbers with a step in it; expected what a run logged")
+    return {
+        name: (sorted(points), [points[step] for step in sorted(points)]) for name, points in merged.items()
+    }
+
+
+def find_scalars(run: Path) -> list[Path]:
+    """The files a run logged to, oldest session first.
+
+    Raises:
+        InputError: there is none.
     """
     if run.is_file():
-        return run
-    found = sorted(run.glob("**/vis_data/scalars.json"))
-    if not found:
-        raise FileNotFoundError(f"{run} has no vis_data/scalars.json: has the run logged anything yet?")
-    return found[-1]
+        return [run]
+    files = sorted(run.glob("**/vis_data/scalars.json")) or sorted(run.glob("metrics.jsonl"))
+    if not files:
+        raise InputError(f"{run} has no vis_data/scalars.json: has the run logged anything yet?")
+    return files
 
 
 def read_curves(path: Path) -> Curves:
@@ -50,7 +73,7 @@ def plot_curves(runs: Mapping[str, Curves], keys: Sequence[str], out: Path, wind
     """One panel per key, one line per run, as PNG.
 
     Raises:
-        ValueError: no run has any of the keys.
+        InputError: no run has any of the keys.
     """
     import matplotlib
 
@@ -60,7 +83,7 @@ def plot_curves(runs: Mapping[str, Curves], keys: Sequence[str], out: Path, wind
     shown = [key for key in keys if any(key in curves for curves in runs.values())]
     if not shown:
         known = sorted({key for curves in runs.values() for key in curves})
-        raise ValueError(f"nothing to plot: no run logged {', '.join(keys)}; logged: {', '.join(known)}")
+        raise InputError(f"nothing to plot: no run logged {', '.join(keys)}; logged: {', '.join(known)}")
     figure, panels = pyplot.subplots(1, len(shown), figsize=(5 * len(shown), 3.6), squeeze=False)
     for panel, key in zip(panels[0], shown, strict=True):
         for name, curves in runs.items():

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from aligndet.common.errors import InputError
+
 Colour = tuple[int, int, int]
 GOLDEN_RATIO = 0.618033988749895
 
@@ -53,10 +55,10 @@ def montage(images: Sequence[np.ndarray], columns: int = 4, gap: int = 4) -> np.
     """The images in a white grid, row by row, each at the upper left of a cell as large as the largest.
 
     Raises:
-        ValueError: no images.
+        InputError: no images.
     """
     if not images:
-        raise ValueError("nothing to show: no images")
+        raise InputError("nothing to show: no images")
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
@@ -74,4 +76,4 @@ def write_image(image: np.ndarray, path: str) -> None:
         OSError: the folder is missing or not writable.
     """
     if not cv2.imwrite(path, image):
-        raise OSError(f"{path}: could not be written (does its folder exist?)")
+        raise InputError(f"{path}: could not be written (does its folder exist?)")

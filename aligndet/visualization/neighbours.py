@@ -50,3 +50,16 @@ def draw_neighbours(
         edge = np.full((left.shape[0], GAP, 3), bar, np.uint8)
         rows.append(np.concatenate([left, edge, right], axis=1))
     return montage(rows, columns=1, gap=GAP)
+
+
+def same_class(names: list[str], neighbours: np.ndarray) -> tuple[float, float]:
+    """Share of neighbours that are of their box's class, and the share that chance would give.
+
+    Args:
+        names: class of each of n boxes.
+        neighbours: (n, k) row numbers, of every box in order.
+    """
+    array = np.array(names)
+    hit = float((array[neighbours] == array[:, None]).mean())
+    chance = float(np.mean([(array == name).mean() for name in array]))
+    return hit, chance

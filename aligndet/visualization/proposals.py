@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
 from aligndet.evaluation.recall import ImageFinder, ranked_rows
 from aligndet.proposals.boxes import iou_matrix
@@ -44,7 +45,7 @@ def draw_proposals(
         (H, W, 3) uint8 BGR; above each image its name and numbers.
 
     Raises:
-        ValueError: none of the images can be read, or none is labelled.
+        InputError: none of the images can be read, or none is labelled.
     """
     tiles: list[np.ndarray] = []
     labelled = None if truth is None else ImageFinder(truth)
@@ -63,7 +64,7 @@ def draw_proposals(
             break
     if not tiles:
         what = "labelled images" if truth is not None else "images"
-        raise ValueError(f"none of {len(proposals)} {what} can be read in {images} (--images)")
+        raise InputError(f"none of {len(proposals)} {what} can be read in {images} (--images)")
     return montage(tiles, columns)
 
 

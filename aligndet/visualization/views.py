@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from aligndet.visualization.drawing import caption, draw_boxes, instance_colour, montage
+from aligndet.common.errors import InputError
+from aligndet.visualization.drawing import caption, draw_boxes, fit, instance_colour, montage
 
 BRANCHES = ("online", "momentum")
 THICK, THIN = 2, 1
@@ -39,13 +40,32 @@ def view_boxes(sample: Any) -> tuple[np.ndarray, list[int]]:
     """(n, 4) xyxy boxes and instance ids of a DetDataSample; a view without boxes gives none.
 
     Raises:
-        ValueError: the sample has no instance ids: its pipeline does not number the proposals.
+        InputError: the sample has no instance ids: its pipeline does not number the proposals.
     """
     instances = sample.gt_instances
     if "instance_ids" not in instances:
-        raise ValueError(
+        raise InputError(
             "gt_instances has no instance_ids: give a pre-training config, "
             "whose pipeline has aligndet.NumberProposals and aligndet.PackView"
         )
     corners = getattr(instances.bboxes, "tensor", instances.bboxes)
     return corners.cpu().numpy().reshape(-1, 4), instances.instance_ids.tolist()
+
+
+def draw_training_views(config: Any, count: int = 4, long_side: int = 1000, seed: int = 0) -> np.ndarray:
+    """Draw ``count`` pairs of views of a pre-training config's own data, one below the other.
+
+    Args:
+        config: with ``train_dataloader.dataset``; built in its ``default_scope``.
+        count: images, drawn at random.
+        long_side: of a pair, in pixels.
+        seed: of the choice of images and of the views.
+    """
+    from mmengine.registry import DATASETS
+    from mmengine.runner import set_random_seed
+
+    with DATASETS.switch_scope_and_registry(config.get("default_scope", "mmdet")) as registry:
+        dataset = registry.build(config.train_dataloader.dataset)
+        set_random_seed(seed)
+        chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]
+        return montage([fit(draw_views(dataset[int(i)]), long_side) for i in chosen], columns=1)

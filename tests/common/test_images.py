@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, list_images, read_image
 
 
@@ -36,7 +37,7 @@ def test_folder_is_searched_recursively_in_sorted_order(tmp_path: Path) -> None:
     assert root == tmp_path
     entries, root = list_images(tmp_path / "a", tmp_path)
     assert ([e.file_name for e in entries], root) == (["a/b/c.bmp", "a/z.PNG"], tmp_path)
-    with pytest.raises(ValueError, match="expected a folder that contains"):
+    with pytest.raises(InputError, match="expected a folder that contains"):
         list_images(tmp_path, tmp_path / "a")
 
 
@@ -61,19 +62,19 @@ def test_image_folder_of_a_json_is_found(tmp_path: Path, json_name: str, folder:
 
 
 def test_clear_errors(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such folder or COCO json"):
+    with pytest.raises(InputError, match="no such folder or COCO json"):
         list_images(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no image found"):
+    with pytest.raises(InputError, match="no image found"):
         list_images(tmp_path)
     bad = tmp_path / "bad.json"
     bad.write_text("[1]")
-    with pytest.raises(ValueError, match="expected a COCO json"):
+    with pytest.raises(InputError, match="expected a COCO json"):
         list_images(bad)
     bad.write_text(json.dumps({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}))
-    with pytest.raises(ValueError, match="not unique"):
+    with pytest.raises(InputError, match="not unique"):
         list_images(bad, tmp_path)
     bad.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}]}))
-    with pytest.raises(FileNotFoundError, match="--image-root"):
+    with pytest.raises(InputError, match="--image-root"):
         list_images(bad)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.comparison.execute import Outcome
 from aligndet.comparison.plan import Run
 from aligndet.comparison.report import markdown_table, to_markdown, write_report
@@ -140,7 +141,7 @@ def test_iters(words: list[str], expected: dict[float, int]) -> None:
 
 @pytest.mark.parametrize(("words", "match"), [(["1:x"], "PERCENT:ITERS"), (["10:5"], "nothing about 1 %")])
 def test_bad_iters(words: list[str], match: str) -> None:
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(InputError, match=match):
         parse_iters(words, [1.0, 10.0])
 
 
@@ -148,7 +149,7 @@ def test_start_words(tmp_path: Path) -> None:
     (tmp_path / "a.pth").touch()
     assert parse_start("random=") == Start("random")
     assert parse_start(f"x={tmp_path}/a.pth") == Start("x", tmp_path / "a.pth")
-    with pytest.raises(ValueError, match="NAME=CHECKPOINT"):
+    with pytest.raises(InputError, match="NAME=CHECKPOINT"):
         parse_start("a/b=")
-    with pytest.raises(FileNotFoundError, match="no file"):
+    with pytest.raises(InputError, match="no file"):
         parse_start("x=missing.pth")

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
 from aligndet.common.configs import read_config
+from aligndet.common.errors import InputError
 from aligndet.comparison.ask import default_lrs
 from aligndet.comparison.compare import compare
 from aligndet.comparison.plan import Planner, run_key
@@ -137,7 +138,7 @@ def test_wrapped_and_joined_data_sets() -> None:
     leaf = {"type": "CocoDataset", "ann_file": "a"}
     assert dataset_leaf({"type": "RepeatDataset", "dataset": leaf}) is leaf
     assert dataset_leaf({"type": "ConcatDataset", "datasets": [leaf]}) is leaf
-    with pytest.raises(ValueError, match="joins 2 data sets"):
+    with pytest.raises(InputError, match="joins 2 data sets"):
         dataset_leaf({"type": "ConcatDataset", "datasets": [leaf, leaf]})
 
 
@@ -147,13 +148,13 @@ def test_disagreeing_categories_are_named(tmp_path: Path) -> None:
     content = json.loads(second.read_text())
     content["categories"].reverse()
     second.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"1\.json: its categories are \['green', 'red'\]"):
+    with pytest.raises(InputError, match=r"1\.json: its categories are \['green', 'red'\]"):
         class_names(first, second)
 
 
 def test_a_config_without_training_is_refused(ask: Settings, tmp_path: Path) -> None:
     ask.config.write_text("model = dict(bbox_head=dict(num_classes=3))")
-    with pytest.raises(ValueError, match="train_dataloader"):
+    with pytest.raises(InputError, match="train_dataloader"):
         base_config(ask)
 
 
@@ -212,7 +213,7 @@ def test_a_fraction_without_boxes_is_refused(ask: Settings) -> None:
     content = json.loads(ask.train.annotations.read_text())
     content["annotations"] = []
     ask.train.annotations.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="images without a box"):
+    with pytest.raises(InputError, match="images without a box"):
         compare(replace(ask, starts=ask.starts[:1]), Status(lambda text: None))
 
 

@@ -1,7 +1,5 @@
 """The probe: crops of the right boxes, features as the backbone sees them, voting, and the tool."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 import json
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from aligndet.common.errors import InputError
 from aligndet.evaluation import probe
 from aligndet.image_domain.normalisation import Normalisation
 from tests.small_coco import make_coco
@@ -50,7 +49,7 @@ def test_small_boxes_crowds_and_bad_images_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "images" / data["images"][3]["file_name"]).write_bytes(b"no image")
     assert len(probe.read_crops(path, tmp_path / "images", 16, min_side=8).labels) == 8 - 2 - 2
     assert len(probe.read_crops(path, tmp_path / "images", 16, min_side=8, limit=3).labels) <= 3
-    with pytest.raises(ValueError, match="no box of at least 100 px"):
+    with pytest.raises(InputError, match="no box of at least 100 px"):
         probe.read_crops(path, tmp_path / "images", 16, min_side=100)
 
 
@@ -87,7 +86,7 @@ def test_scores_over_boxes_and_over_classes() -> None:
 def test_classes_need_boxes_in_both_sets() -> None:
     train, test = np.array([1] * 5 + [2] * 5 + [3] * 5), np.array([1] * 5 + [2] * 2 + [3] * 9)
     assert probe.common_classes(train, test, 5).tolist() == [1, 3]
-    with pytest.raises(ValueError, match="only 1 classes"):
+    with pytest.raises(InputError, match="only 1 classes"):
         probe.common_classes(train[:5], test, 5)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.evaluation.recall import coverage, ranked_rows, recall_of_files
 from aligndet.proposals.boxes import iou_matrix
 from aligndet.proposals.formats import read_proposals
@@ -99,7 +100,7 @@ def test_images_are_matched_by_name_or_short_name(tmp_path: Path) -> None:
     assert (result.images, result.missing) == (2, 1)  # z/b.jpg may be either
     assert result.recall().tolist() == [1.0]
     other = read_proposals(write_truth(tmp_path / "o.json", {"c.jpg": box}))
-    with pytest.raises(ValueError, match=r"none of the 1 labelled images.*c\.jpg and x/a\.jpg"):
+    with pytest.raises(InputError, match=r"none of the 1 labelled images.*c\.jpg and x/a\.jpg"):
         coverage(store, other)
 
 

@@ -1,7 +1,5 @@
 """Images of a folder: what is found, in which order, with which labels, and what a broken one does."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 from pathlib import Path
 
 import cv2
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.folder import ImageFolder
 
 LOAD = [{"type": "LoadImageFromFile"}]
@@ -67,7 +66,7 @@ def test_folders_that_cannot_serve(
         image(tmp_path / name) if name.endswith("png") else (tmp_path / name).touch()
     with pytest.raises(error, match=message):
         ImageFolder(str(tmp_path), with_label=label)
-    with pytest.raises(FileNotFoundError, match="nowhere: no such folder of images"):
+    with pytest.raises(InputError, match="nowhere: no such folder of images"):
         ImageFolder(str(tmp_path / "nowhere"))
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import Normalisation, normalisation_of
 from aligndet.image_domain.sources import load_source, read_tensors
 
@@ -33,7 +34,7 @@ def test_tensors_of_a_checkpoint(checkpoint: dict, keys: list[str]) -> None:
 
 
 def test_a_file_without_tensors_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"x\.pth holds no tensors"):
+    with pytest.raises(InputError, match=r"x\.pth holds no tensors"):
         read_tensors({"epoch": 3}, "x.pth")
 
 
@@ -69,16 +70,16 @@ def test_file_work_dir_and_safetensors(tmp_path: Path) -> None:
 
 
 def test_missing_files_and_empty_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
+    with pytest.raises(InputError, match="no checkpoint yet"):
         load_source(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="timm:NAME"):
+    with pytest.raises(InputError, match="timm:NAME"):
         load_source("resnet18")
 
 
 def test_a_run_without_a_step_is_an_error(tmp_path: Path) -> None:
     """mmengine trains on nothing and saves random weights when a folder holds less than one batch."""
     torch.save({"state_dict": {"backbone.a": ONE}, "meta": {"iter": 0}}, tmp_path / "epoch_1.pth")
-    with pytest.raises(ValueError, match="before its first training step"):
+    with pytest.raises(InputError, match="before its first training step"):
         load_source(str(tmp_path / "epoch_1.pth"))
 
 

@@ -1,7 +1,5 @@
 """Stage 1 as a person runs it: every config names what exists; resume and two processes through the tools."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 import ast
 import copy
 import re
@@ -16,6 +14,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.keys import candidates
 from aligndet.training.run import DistributedOnCPU, _without_gpu, load_config, train
@@ -103,7 +102,7 @@ def test_processes_without_a_gpu_need_no_sync_batch_norm(tmp_path: Path) -> None
     assert any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/join", rank=0, world_size=1)
     try:
-        with pytest.raises(ValueError, match="SyncBatchNorm layers only work with GPU"):
+        with pytest.raises(InputError, match="SyncBatchNorm layers only work with GPU"):
             MMDistributedDataParallel(model, device_ids=None)
         wrapped = DistributedOnCPU(model)
         views = [torch.zeros(4, 3, 64, 64) + torch.arange(4).view(4, 1, 1, 1) for _ in range(2)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.labels.split import draw_images, fraction_name, split_halves, split_labels
 from tools.split_labels import main
 
@@ -98,7 +99,7 @@ def test_draw_is_uniform() -> None:
 
 @pytest.mark.parametrize("percent", [0, -1, 101])
 def test_percent_out_of_range(percent: float) -> None:
-    with pytest.raises(ValueError, match="percent must be in"):
+    with pytest.raises(InputError, match="percent must be in"):
         draw_images([1, 2], percent, 1)
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends import (
     backend_names,
     make_backend,
@@ -43,13 +44,13 @@ def test_known_names() -> None:
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        KeyError, match=r"unknown proposal backend 'magic'.*file, grid, opencv, random, selectivesearch"
+        InputError, match=r"unknown proposal backend 'magic'.*file, grid, opencv, random, selectivesearch"
     ):
         make_backend("magic")
 
 
 def test_unknown_option_lists_the_known_ones() -> None:
-    with pytest.raises(TypeError, match=r"has no option color; it has: scale, sigma, min_size"):
+    with pytest.raises(InputError, match=r"has no option color; it has: scale, sigma, min_size"):
         make_backend("selectivesearch", color="red")
 
 
@@ -69,13 +70,13 @@ def test_options_from_text_take_the_type_of_the_default() -> None:
     assert parsed == {"size": 2.0, "deep": True, "name": "7", "count": 4}
     assert [type(v) for v in parsed.values()] == [float, bool, str, int]
     for wrong in ["size", "colour=3", "count=many"]:
-        with pytest.raises(ValueError, match=f"backend option '{wrong}'"):
+        with pytest.raises(InputError, match=f"backend option '{wrong}'"):
             parse_options(name, [wrong])
 
 
 @pytest.mark.skipif(hasattr(cv2, "ximgproc"), reason="this OpenCV has ximgproc")
 def test_opencv_without_contrib_names_the_command() -> None:
-    with pytest.raises(ImportError, match=r"pip install 'opencv-contrib-python") as caught:
+    with pytest.raises(InputError, match=r"pip install 'opencv-contrib-python") as caught:
         make_backend("opencv")
     assert "mmcv" in str(caught.value)
 
@@ -89,7 +90,7 @@ def test_opencv_finds_squares_with_exact_edges_in_a_fixed_order() -> None:
     assert (iou_matrix(truth, boxes).max(axis=1) > 0.9).all()
     for _ in range(3):
         np.testing.assert_array_equal(make_backend("opencv", mode="single")(image)[0], boxes)
-    with pytest.raises(ValueError, match="single, fast, quality"):
+    with pytest.raises(InputError, match="single, fast, quality"):
         make_backend("opencv", mode="slow")
 
 
@@ -144,7 +145,7 @@ def test_random_boxes_follow_the_name_and_the_bounds() -> None:
     assert 0.49 < ratio.min() < 0.55 < 1.9 < ratio.max() < 2.01
     assert 0.099 < size.min() < 0.11 < 0.55 < size.max() < 0.601
     assert abs(np.log(size).mean() - np.log([0.1, 0.6]).mean()) < 0.05  # uniform in the logarithm
-    with pytest.raises(ValueError, match="min_size <= max_size"):
+    with pytest.raises(InputError, match="min_size <= max_size"):
         make_backend("random", min_size=0.9)
 
 
@@ -162,7 +163,7 @@ def test_a_grid_covers_the_image_evenly() -> None:
     ratios = (wide[:, 2] - wide[:, 0]) / (wide[:, 3] - wide[:, 1])
     np.testing.assert_allclose(sorted(set(ratios.round(3))), [1, 2, 4], atol=0.01)  # of a 2:1 image
     assert wide.min() >= -1e-4
-    with pytest.raises(ValueError, match="levels >= 1"):
+    with pytest.raises(InputError, match="levels >= 1"):
         make_backend("grid", levels=0)
 
 
@@ -190,7 +191,7 @@ def test_file_backend_finds_an_image_by_the_names_in_use(tmp_path: Path, known: 
 
 
 def test_file_backend_without_a_file_says_how_to_name_one(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="path=FILE"):
+    with pytest.raises(InputError, match="path=FILE"):
         make_backend("file")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError):
         make_backend("file", path=str(tmp_path / "none.json"))

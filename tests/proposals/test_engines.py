@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.engines import HereEngine, LocalEngine, make_engine, usable_cores
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parallel import run_chunks
@@ -98,9 +99,9 @@ def test_chunks_are_taken_only_as_there_is_room() -> None:
 
 
 def test_unknown_engines_and_absent_clusters_are_named() -> None:
-    with pytest.raises(ValueError, match="engine 'spark': expected one of local, dask"):
+    with pytest.raises(InputError, match="engine 'spark': expected one of local, dask"):
         make_engine("spark", 1)
-    with pytest.raises(ValueError, match="--scheduler tcp://HOST:PORT"):
+    with pytest.raises(InputError, match="--scheduler tcp://HOST:PORT"):
         make_engine("dask", 1)
     assert isinstance(make_engine("local", 0), HereEngine)
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.boxes import iou_matrix
 from aligndet.proposals.filters import FilterOptions, filter_boxes
 
@@ -165,7 +166,7 @@ def test_fallback_leaves_images_with_proposals_alone() -> None:
     ],
 )
 def test_wrong_options_are_refused(change: dict[str, Any], match: str) -> None:
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(InputError, match=match):
         FilterOptions(**change)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from aligndet.common import json_stream
+from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
 from aligndet.proposals.coco import boxes_by_file, write_coco
 from aligndet.proposals.formats import read_proposals
@@ -80,7 +81,7 @@ def test_stream_gives_what_json_gives_at_any_block_size(
 def test_broken_json_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "broken.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"broken\.json") as caught:
+    with pytest.raises(InputError, match=r"broken\.json") as caught:
         list(stream_object(path))
     assert message in str(caught.value)
 
@@ -156,7 +157,7 @@ def test_categories_become_clusters_in_the_file_s_order(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_content_is_named(tmp_path: Path, content: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=r"wrong\.json") as caught:
+    with pytest.raises(InputError, match=r"wrong\.json") as caught:
         read_proposals(save(tmp_path / "wrong.json", content))
     assert message in str(caught.value)
 
@@ -191,13 +192,13 @@ def test_mmdet_3_pickles_with_instance_data(tmp_path: Path) -> None:
 def test_mmdet_2_lists_need_the_order_of_the_images(tmp_path: Path) -> None:
     content = [np.array([[0, 0, 10, 10, 0.5]]), np.zeros((0, 5)), np.array([[1, 1, 4, 4, 0.25]])]
     path = pickled(tmp_path / "p.pkl", content)
-    with pytest.raises(ValueError, match=r"list of 3 entries without names; give the COCO json"):
+    with pytest.raises(InputError, match=r"list of 3 entries without names; give the COCO json"):
         read_proposals(path)
     order = save(tmp_path / "set.json", {"images": IMAGES})
     store = read_proposals(path, order)
     assert [store.file_name(i) for i in range(3)] == ["b/1.jpg", "2.jpg", "3.jpg"]
     assert store.boxes(2).tolist() == [[1, 1, 4, 4]]
-    with pytest.raises(ValueError, match="3 images were given"):
+    with pytest.raises(InputError, match="3 images were given"):
         read_proposals(pickled(tmp_path / "q.pkl", content[:2]), order)
 
 
@@ -207,20 +208,20 @@ class Bomb:
 
 
 def test_a_pickle_cannot_run_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match=r"holds a builtins\.print; expected numpy arrays"):
+    with pytest.raises(InputError, match=r"holds a builtins\.print; expected numpy arrays"):
         read_proposals(pickled(tmp_path / "p.pkl", {"a": Bomb()}))
     assert "boom" not in capsys.readouterr().out
-    with pytest.raises(ValueError, match="expected a dictionary or list"):
+    with pytest.raises(InputError, match="expected a dictionary or list"):
         read_proposals(pickled(tmp_path / "p.pkl", 3))
-    with pytest.raises(ValueError, match=r"p\.pkl: a: boxes of shape \(2, 3\)"):
+    with pytest.raises(InputError, match=r"p\.pkl: a: boxes of shape \(2, 3\)"):
         read_proposals(pickled(tmp_path / "p.pkl", {"a": np.zeros((2, 3))}))
 
 
 def test_a_missing_or_unknown_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="a proposal store"):
+    with pytest.raises(InputError, match="a proposal store"):
         read_proposals(tmp_path / "nowhere")
     (tmp_path / "photo.jpg").write_bytes(bytes([0xFF, 0xD8, 0xFF, 0xE0]))
-    with pytest.raises(ValueError, match="not a text file"):
+    with pytest.raises(InputError, match="not a text file"):
         read_proposals(tmp_path / "photo.jpg")
 
 
@@ -255,6 +256,6 @@ def test_export_and_import_give_the_same_store(tmp_path: Path) -> None:
 
 def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     store = read_proposals(save(tmp_path / "soco.json", {"a": [[1, 2, 3, 4]]}))
-    with pytest.raises(ValueError, match=r"size of image a is not known.*--images"):
+    with pytest.raises(InputError, match=r"size of image a is not known.*--images"):
         write_coco(store, tmp_path / "x.json")
     assert [path.name for path in tmp_path.iterdir()] == ["soco.json"]

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.filters import FilterOptions
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.job import chunk_size
@@ -140,7 +141,7 @@ def test_bad_images_are_skipped_counted_and_listed(tmp_path: Path) -> None:
 
 def test_no_usable_image_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "set.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "a.png"}]}))
-    with pytest.raises(ValueError, match=r"none of the 1 images in .* No such file"):
+    with pytest.raises(InputError, match=r"none of the 1 images in .* No such file"):
         run(tmp_path / "set.json", tmp_path / "out.json", fake(), image_root=tmp_path)
     assert not (tmp_path / "out.json").exists()
 
@@ -205,13 +206,13 @@ def test_bytes_do_not_depend_on_workers_chunks_or_shards(tmp_path: Path) -> None
 
 
 def test_a_shard_out_of_range_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="shard 3/3"):
+    with pytest.raises(InputError, match="shard 3/3"):
         make_proposals(write_images(tmp_path / "in", 1), tmp_path / "out", fake(), shard=(3, 3))
 
 
 def test_no_work_is_done_when_the_output_cannot_be_written(tmp_path: Path) -> None:
     source, log = write_images(tmp_path / "in", 1), tmp_path / "log"
-    with pytest.raises(FileExistsError, match="no proposal store"):
+    with pytest.raises(InputError, match="no proposal store"):
         make_proposals(source, source, fake(log=str(log)), progress=False)
     assert not log.exists()
 
@@ -356,7 +357,7 @@ def test_max_side_searches_a_copy_and_brings_boxes_back(tmp_path: Path) -> None:
 
 
 def test_wrong_backend_is_an_error_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="unknown proposal backend"):
+    with pytest.raises(InputError, match="unknown proposal backend"):
         make_proposals(tmp_path, tmp_path / "out.json", ProposalOptions("magic"))
-    with pytest.raises(TypeError, match="no option speed"):
+    with pytest.raises(InputError, match="no option speed"):
         make_proposals(tmp_path, tmp_path / "out.json", fake(speed=3))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.proposals import column_file, layout
 from aligndet.proposals.layout import COLUMNS, META
 from aligndet.proposals.store import ProposalStore, is_store
@@ -145,30 +146,30 @@ def test_lengths_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_store_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("x")
-    with pytest.raises(FileExistsError, match="no proposal store"):
+    with pytest.raises(InputError, match="no proposal store"):
         StoreWriter(tmp_path)
     assert (tmp_path / "precious.txt").exists()
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="make_proposals"):
+    with pytest.raises(InputError, match="make_proposals"):
         ProposalStore.open(tmp_path / "nowhere")
     store = write(tmp_path / "s")
     store.verify()
     path = tmp_path / "s" / "boxes.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(ValueError, match=r"boxes\.npy: changed"):
+    with pytest.raises(InputError, match=r"boxes\.npy: changed"):
         ProposalStore.open(tmp_path / "s").verify()
     path.write_bytes(whole[:-20])
-    with pytest.raises(ValueError, match=r"boxes\.npy: a column of the store cannot be read"):
+    with pytest.raises(InputError, match=r"boxes\.npy: a column of the store cannot be read"):
         ProposalStore.open(tmp_path / "s")
     np.save(path, np.zeros((7, 4), np.float32))
-    with pytest.raises(ValueError, match="do not belong together"):
+    with pytest.raises(InputError, match="do not belong together"):
         ProposalStore.open(tmp_path / "s")
     meta = json.loads((tmp_path / "s" / META).read_text())
     (tmp_path / "s" / META).write_text(json.dumps({**meta, "version": 99}))
-    with pytest.raises(ValueError, match="version 99; expected 'aligndet-proposals', version 1"):
+    with pytest.raises(InputError, match="version 99; expected 'aligndet-proposals', version 1"):
         ProposalStore.open(tmp_path / "s")
     assert is_store(tmp_path / "s")
     assert not is_store(tmp_path)

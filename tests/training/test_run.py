@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from aligndet.common.errors import InputError
 from aligndet.training.run import load_config, train
 from tests.box_domain.data.test_dataset import write
 from tests.small import detector
@@ -123,7 +124,7 @@ def test_two_processes_keep_one_model(config_file: Path, tmp_path: Path) -> None
 
 
 def test_a_missing_config_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
+    with pytest.raises(InputError, match=r"nowhere\.py"):
         load_config("nowhere.py")
 
 

@@ -1,7 +1,5 @@
 """Pictures of composites: what is drawn where, and the tool."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from aligndet.common.errors import InputError
 from aligndet.visualization.composites import AUGMENTED, TRUE, draw_composites
 from tools.show_composites import main
 
@@ -49,7 +48,7 @@ def test_true_boxes_in_both_views_augmented_ones_in_the_query_only() -> None:
 def test_other_data_are_refused() -> None:
     other = item()
     other["data_samples"] = {"online": None}
-    with pytest.raises(ValueError, match="no branch 'query'"):
+    with pytest.raises(InputError, match="no branch 'query'"):
         draw_composites(other)
 
 

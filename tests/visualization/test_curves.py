@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.visualization.curves import find_scalars, losses, plot_curves, read_curves, smooth
 from tools.plot_log import main
 
@@ -37,7 +38,7 @@ def test_the_latest_run_of_a_work_dir_is_taken(tmp_path: Path) -> None:
     write_log(tmp_path, [3.0], "20260101_000000")
     latest = write_log(tmp_path, [1.0], "20260102_000000")
     assert find_scalars(tmp_path) == find_scalars(latest) == latest
-    with pytest.raises(FileNotFoundError, match="logged anything"):
+    with pytest.raises(InputError, match="logged anything"):
         find_scalars(tmp_path / "none")
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.visualization.drawing import caption, draw_boxes, fit, instance_colour, montage, write_image
 
 
@@ -54,7 +55,7 @@ def test_montage_puts_images_in_reading_order() -> None:
 
 
 def test_montage_of_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(InputError, match="no images"):
         montage([])
 
 
@@ -81,5 +82,5 @@ def test_pictures_are_written_or_the_reason_is_named(tmp_path: Path) -> None:
     image = np.full((5, 5, 3), 77, np.uint8)
     write_image(image, str(tmp_path / "a.png"))
     assert (np.asarray(cv2.imread(str(tmp_path / "a.png"))) == 77).all()
-    with pytest.raises(OSError, match="does its folder exist"):
+    with pytest.raises(InputError, match="does its folder exist"):
         write_image(image, str(tmp_path / "missing" / "a.png"))

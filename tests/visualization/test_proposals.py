@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.evaluation.recall import coverage
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
@@ -106,7 +107,7 @@ def test_unreadable_and_unlabelled_images_are_passed_over(tmp_path: Path) -> Non
     cv2.imwrite(str(tmp_path / "gone.png"), np.zeros((30, 30, 3), np.uint8))  # there now, but not labelled
     assert draw_proposals(two, tmp_path, truth=truth).shape == (60 + CAPTION, 80, 3)
     (tmp_path / "a.png").unlink()
-    with pytest.raises(ValueError, match="none of 2 labelled images can be read"):
+    with pytest.raises(InputError, match="none of 2 labelled images can be read"):
         draw_proposals(two, tmp_path, truth=truth)
 
 

@@ -1,7 +1,5 @@
 """One colour per instance in both views; unmatched boxes are thin; the tool reads a pre-training config."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
+from aligndet.common.errors import InputError
 from aligndet.visualization.drawing import instance_colour
 from aligndet.visualization.views import draw_views
 from tools.show_views import main
@@ -57,7 +56,7 @@ def test_views_without_boxes_are_shown_bare() -> None:
 
 def test_a_config_without_instance_ids_is_named() -> None:
     bare = DetDataSample(gt_instances=InstanceData(bboxes=torch.zeros(1, 4)))
-    with pytest.raises(ValueError, match=r"aligndet\.NumberProposals"):
+    with pytest.raises(InputError, match=r"aligndet\.NumberProposals"):
         draw_views(item(bare, bare))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends.registry import Backend, Raw
 
 MISSING = "proposal backend 'fast' needs numba, which compiles its loops: pip install 'numba>=0.60'"
@@ -20,17 +21,17 @@ def fast_backend(mode: str = "fast", limit: int = 0, side: int = 0) -> Backend:
         side: search a copy of at most this many pixels along its longer side; 0 takes the mode's.
 
     Raises:
-        ImportError: numba is missing.
-        ValueError: unknown mode, or a negative number.
+        InputError: numba is missing.
+        InputError: unknown mode, or a negative number.
     """
     try:
         from aligndet.proposals.selective.search import MODES, selective_search
     except ImportError as error:
-        raise ImportError(f"{MISSING} ({error})") from error
+        raise InputError(f"{MISSING} ({error})") from error
     if mode not in MODES:
-        raise ValueError(f"backend fast, option mode={mode!r}: expected one of {', '.join(MODES)}")
+        raise InputError(f"backend fast, option mode={mode!r}: expected one of {', '.join(MODES)}")
     if limit < 0 or side < 0:
-        raise ValueError(f"backend fast, options limit={limit}, side={side}: expected 0 or more")
+        raise InputError(f"backend fast, options limit={limit}, side={side}: expected 0 or more")
     options = replace(MODES[mode], limit=limit or MODES[mode].limit, side=side or MODES[mode].side)
 
     def search(image: np.ndarray) -> Raw:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends.registry import Backend
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
@@ -28,10 +29,12 @@ def file_backend(path: str = "", order: str = "") -> Backend:
         order: COCO json whose images an mmdet 2.x pickle follows; nothing else needs it.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or none of these kinds.
+        InputError: no such file, or none of these kinds.
     """
     if not path:
-        raise ValueError("backend file: say which, with --backend-options path=FILE")
+        raise InputError("backend file: say which, with --backend-options path=FILE")
+    if not Path(path).exists():
+        raise InputError(f"backend file: there is no {path}")
     stat = Path(path).stat()
     store = _read(path, order, stat.st_mtime_ns)
 

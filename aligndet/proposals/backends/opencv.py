@@ -12,6 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends.registry import Backend
 from aligndet.proposals.boxes import iou_matrix
 
@@ -38,14 +39,14 @@ def opencv_backend(mode: str = "fast", base_k: int = 0, inc_k: int = 0, sigma: f
         sigma: of the Gaussian blur before the segmentation.
 
     Raises:
-        ImportError: this cv2 has no ximgproc.
-        ValueError: unknown mode.
+        InputError: this cv2 has no ximgproc.
+        InputError: unknown mode.
     """
     contrib = getattr(cv2, "ximgproc", None)
     if contrib is None:
-        raise ImportError(MISSING)
+        raise InputError(MISSING)
     if mode not in MODES:
-        raise ValueError(f"backend opencv, option mode={mode!r}: expected one of {', '.join(MODES)}")
+        raise InputError(f"backend opencv, option mode={mode!r}: expected one of {', '.join(MODES)}")
 
     def search(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         engine = contrib.segmentation.createSelectiveSearchSegmentation()

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends.registry import Backend
 
 
@@ -22,10 +23,10 @@ def random_backend(
         seed: another seed gives other boxes.
 
     Raises:
-        ValueError: bounds the wrong way round.
+        InputError: bounds the wrong way round.
     """
     if not 0 < min_size <= max_size <= 1 or max_ratio < 1 or count < 1:
-        raise ValueError(
+        raise InputError(
             "backend random: need 0 < min_size <= max_size <= 1, max_ratio >= 1 and count >= 1, got "
             f"{min_size}, {max_size}, {max_ratio}, {count}"
         )
@@ -52,10 +53,10 @@ def grid_backend(levels: int = 3, overlap: float = 0.5, ratio: float = 2.0) -> B
         ratio: shapes are w / h = 1 / ratio, 1 and ratio, relative to the image's own shape.
 
     Raises:
-        ValueError: an option out of range.
+        InputError: an option out of range.
     """
     if levels < 1 or not 0 <= overlap < 1 or ratio < 1:
-        raise ValueError(
+        raise InputError(
             "backend grid: need levels >= 1, 0 <= overlap < 1 and ratio >= 1, got "
             f"{levels}, {overlap}, {ratio}"
         )

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aligndet.common.errors import InputError
+
 Backend = Callable[..., tuple[Any, ...]]
 Factory = Callable[..., Backend]
 
@@ -56,16 +58,16 @@ def make_backend(name: str, **options: Any) -> Backend:
     """Build the backend called `name` with its options.
 
     Raises:
-        KeyError: unknown name.
-        TypeError: an option that the backend does not have.
-        ImportError: the backend's library is missing; the message has the command that installs it.
+        InputError: unknown name.
+        InputError: an option that the backend does not have.
+        InputError: the backend's library is missing; the message has the command that installs it.
     """
     factory = _factory(name)
     known = _defaults(factory)
     unknown = sorted(set(options) - set(known))
     if unknown:
         has = ", ".join(known) or "none"
-        raise TypeError(f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {has}")
+        raise InputError(f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {has}")
     return factory(**options)
 
 
@@ -77,12 +79,12 @@ def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or key not in known:
             keys = ", ".join(known)
-            raise ValueError(f"backend option {pair!r}: expected key=value, key of {name!r} one of: {keys}")
+            raise InputError(f"backend option {pair!r}: expected key=value, key of {name!r} one of: {keys}")
         kind = type(known[key])
         try:
             options[key] = text.lower() in ("1", "true", "yes") if kind is bool else kind(text)
         except ValueError as error:
-            raise ValueError(f"backend option {pair!r}: expected a value of type {kind.__name__}") from error
+            raise InputError(f"backend option {pair!r}: expected a value of type {kind.__name__}") from error
     return options
 
 
@@ -97,7 +99,7 @@ def _factory(name: str) -> Factory:
         return target
     module, colon, attribute = target.partition(":")
     if not colon:
-        raise KeyError(
+        raise InputError(
             f"unknown proposal backend {name!r}; known: {', '.join(backend_names())}, or 'module:factory'"
         )
     return getattr(importlib.import_module(module), attribute)

@@ -10,6 +10,7 @@ import warnings
 import cv2
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends.registry import Backend
 
 MISSING = (
@@ -27,12 +28,12 @@ def selectivesearch_backend(scale: float = 300.0, sigma: float = 0.9, min_size: 
         min_size: smallest first region, in pixels.
 
     Raises:
-        ImportError: the package or scikit-image is missing.
+        InputError: the package or scikit-image is missing.
     """
     try:
         from selectivesearch import selective_search
     except ImportError as error:
-        raise ImportError(f"{MISSING} ({error})") from error
+        raise InputError(f"{MISSING} ({error})") from error
 
     def search(image: np.ndarray) -> tuple[np.ndarray, None]:
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
 from aligndet.proposals.formats.coco import read_coco
 from aligndet.proposals.formats.mmdet_pickle import read_mmdet_pickle
@@ -22,12 +23,12 @@ def read_proposals(path: Path | str, order: Path | str | None = None) -> Proposa
         order: COCO json whose images a list of mmdet 2.x follows; only such a list needs it.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: none of the kinds.
+        InputError: no such file.
+        InputError: none of the kinds.
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder; expected {KINDS}")
+        raise InputError(f"{path}: no such file or folder; expected {KINDS}")
     if path.is_dir():
         return ProposalStore.open(path)
     if path.suffix in (".pkl", ".pickle"):
@@ -43,8 +44,8 @@ def _is_coco(path: Path) -> bool:
             if isinstance(value, list):
                 return False
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file; expected {KINDS}") from error
-    raise ValueError(f"{path}: no list of images or boxes in it; expected {KINDS}")
+        raise InputError(f"{path}: not a text file; expected {KINDS}") from error
+    raise InputError(f"{path}: no list of images or boxes in it; expected {KINDS}")
 
 
 def _names(order: Path | str | None) -> list[str] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
 from aligndet.proposals.formats.columns import BoxTable, gather
 from aligndet.proposals.image_table import ImageTable
@@ -21,7 +22,7 @@ def read_coco(path: Path) -> ProposalStore:
     kept where the file has it; with more than one category, the place of a box's category is its cluster.
 
     Raises:
-        ValueError: no COCO json, or an annotation of an image that is not listed.
+        InputError: no COCO json, or an annotation of an image that is not listed.
     """
     images, boxes, categories, info = ImageTable(), BoxTable(), {}, {}
     seen = set()
@@ -39,9 +40,9 @@ def read_coco(path: Path) -> ProposalStore:
             elif key == "info" and isinstance(value, dict):
                 info = value
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path}: {key} has an entry {str(value)[:200]}: {error!r}") from error
+            raise InputError(f"{path}: {key} has an entry {str(value)[:200]}: {error!r}") from error
     if not {"images"} <= seen:
-        raise ValueError(f"{path}: expected a COCO json with lists 'images' and 'annotations'")
+        raise InputError(f"{path}: expected a COCO json with lists 'images' and 'annotations'")
     skipped = info.pop("skipped", [])
     return _store(path, images, boxes, categories, info, skipped)
 
@@ -56,15 +57,15 @@ def _store(
 ) -> ProposalStore:
     ids, corners, scores, kinds = boxes.columns()
     if len(np.unique(np.array(images.ids))) != len(images):
-        raise ValueError(f"{path}: image ids are not unique")
+        raise InputError(f"{path}: image ids are not unique")
     rows = _places(ids, images.ids)
     if (rows < 0).any():
-        raise ValueError(f"{path}: an annotation names image {ids[rows < 0][0]}, which is not in 'images'")
+        raise InputError(f"{path}: an annotation names image {ids[rows < 0][0]}, which is not in 'images'")
     labels = None
     if len(categories) > 1:
         labels = _places(kinds, list(categories))
         if (labels < 0).any():
-            raise ValueError(f"{path}: an annotation has a category_id that is not in 'categories'")
+            raise InputError(f"{path}: an annotation has a category_id that is not in 'categories'")
         names = list(categories.values())
         info = {**info, "clusters": {**_clusters(info), "clusters": len(names), "names": names}}
     return gather(images, rows, corners, scores, labels, info, skipped)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.formats.columns import gather
 from aligndet.proposals.image_table import ImageTable
 from aligndet.proposals.store import ProposalStore
@@ -58,23 +59,23 @@ def read_mmdet_pickle(path: Path, names: Sequence[str] | None = None) -> Proposa
         names: file names in the order of a list; not used for a dictionary.
 
     Raises:
-        ValueError: something else, or a list without as many names.
+        InputError: something else, or a list without as many names.
     """
     try:
         with path.open("rb") as stream:
             content = _Unpickler(stream).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
-        raise ValueError(f"{path}: not a proposal file of mmdet: {error}") from error
+        raise InputError(f"{path}: not a proposal file of mmdet: {error}") from error
     if isinstance(content, list):
         if names is None or len(names) != len(content):
             given = "none was given" if names is None else f"{len(names)} images were given"
-            raise ValueError(
+            raise InputError(
                 f"{path}: a list of {len(content)} entries without names; give the COCO json whose images "
                 f"they belong to, in the same order ({given})"
             )
         content = dict(zip(names, content, strict=True))
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a dictionary or list of boxes, got {type(content).__name__}")
+        raise InputError(f"{path}: expected a dictionary or list of boxes, got {type(content).__name__}")
     images, found = ImageTable(), []
     for name, value in content.items():
         images.add(str(name), len(images) + 1)
@@ -96,7 +97,7 @@ def _boxes(value: Any, where: str) -> np.ndarray:
     boxes = np.asarray(boxes, dtype=np.float64)
     boxes = boxes.reshape(0, 4) if not boxes.size else boxes
     if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):
-        raise ValueError(f"{where}: boxes of shape {boxes.shape}; expected (n, 4) or (n, 5)")
+        raise InputError(f"{where}: boxes of shape {boxes.shape}; expected (n, 4) or (n, 5)")
     if boxes.shape[1] == 5:
         return boxes
     column = np.full(len(boxes), np.nan) if scores is None else np.asarray(scores, dtype=np.float64)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
 from aligndet.proposals.formats.columns import BoxTable, gather
 from aligndet.proposals.image_table import ImageTable
@@ -19,7 +20,7 @@ def read_soco(path: Path) -> ProposalStore:
     pixel, so a box's far edge lies one further than x + w; that pixel is added here.
 
     Raises:
-        ValueError: an entry is no list of rectangles.
+        InputError: an entry is no list of rectangles.
     """
     images, boxes = ImageTable(), BoxTable()
     last = None
@@ -31,7 +32,7 @@ def read_soco(path: Path) -> ProposalStore:
             x, y, w, h = rect
             boxes.add(len(images) - 1, (x, y, w + 1, h + 1))
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            raise InputError(
                 f"{path}: {name!r} holds {str(rect)[:80]}; expected a list of rectangles [x, y, w, h]"
             ) from error
     rows, corners, scores, _ = boxes.columns()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aligndet.common.errors import InputError
 from aligndet.proposals.backends import make_backend
 from aligndet.proposals.boxes import iou_matrix, recall
 from aligndet.proposals.filters import FilterOptions, filter_boxes
@@ -194,7 +195,7 @@ def test_backend_gives_ranks_as_scores_and_levels(scenes: list[Any]) -> None:
 
 @pytest.mark.parametrize("options", [{"mode": "slow"}, {"limit": -1}, {"side": -5}])
 def test_backend_refuses_wrong_options(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="backend fast, option"):
+    with pytest.raises(InputError, match="backend fast, option"):
         make_backend("fast", **options)
 
 
@@ -202,7 +203,7 @@ def test_without_numba_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in sys.modules if name.startswith("aligndet.proposals.selective")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(ImportError, match="pip install 'numba"):
+    with pytest.raises(InputError, match="pip install 'numba"):
         make_backend("fast")
 
 

@@ -7,6 +7,8 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
+from aligndet.common.errors import InputError
+
 Grid = tuple[int, int]
 
 
@@ -28,13 +30,13 @@ class BoxAugmentation:
         nms_thr: largest overlap between two survivors, included.
 
     Raises:
-        ValueError: the generator has more than one stride.
+        InputError: the generator has more than one stride.
     """
 
     def __init__(self, anchor_generator: dict, iou_thr: float = 0.5, nms_thr: float = 0.7) -> None:
         self.generator = TASK_UTILS.build(anchor_generator)
         if self.generator.num_levels != 1:
-            raise ValueError(
+            raise InputError(
                 f"BoxAugmentation: expected an anchor_generator with one stride, got {self.generator.strides}"
             )
         self.iou_thr, self.nms_thr = iou_thr, nms_thr

@@ -11,6 +11,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
 from aligndet.image_domain.folder import ImageFolder
 from aligndet.registry import DATASETS, HOOKS
@@ -60,13 +61,13 @@ class CompositeFolder(ImageFolder):
         """A readable image, uniformly.
 
         Raises:
-            ValueError: as many draws as the set has images (at least 100) gave none.
+            InputError: as many draws as the set has images (at least 100) gave none.
         """
         for _ in range(max(100, len(self))):
             image = self._read(int(np.random.randint(len(self))))
             if image is not None:
                 return image
-        raise ValueError(
+        raise InputError(
             f"{self.folder}: {self.num_unreadable} of {len(self)} images cannot be read, and no other was "
             "found (config key train_dataloader.dataset.data_root)"
         )

@@ -14,6 +14,7 @@ from mmengine.runner import find_latest_checkpoint
 from torch import Tensor
 from torch.nn import functional
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc.export import NotInsLocError
 from aligndet.image_domain.methods.insloc.model import InsLoc
 from aligndet.image_domain.normalisation import config_in
@@ -44,12 +45,12 @@ def load_insloc(where: Path) -> tuple[InsLoc, int]:
     """The model of a checkpoint or work dir, in evaluation mode, and the side of its composites in pixels.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
+        InputError: no checkpoint there.
         NotInsLocError: it has no config of an ``aligndet.InsLoc``.
     """
     found = find_latest_checkpoint(str(where)) if where.is_dir() else str(where)
     if found is None or not Path(found).is_file():
-        raise FileNotFoundError(f"{where}: no checkpoint")
+        raise InputError(f"{where}: no checkpoint")
     checkpoint: Any = torch.load(found, map_location="cpu", weights_only=False)
     cfg: Any = config_in(checkpoint.get("meta"))
     if cfg is None or not str(cfg.get("model", {}).get("type", "")).endswith("InsLoc"):
@@ -76,7 +77,7 @@ def read_windows(
         seed: of the draw.
 
     Raises:
-        ValueError: no box is left, or the file is no COCO json with boxes.
+        InputError: no box is left, or the file is no COCO json with boxes.
     """
     labels = read_boxes(ann_file, lambda box: min(box["bbox"][2:]) >= min_side, limit, seed)
     found = [
@@ -84,7 +85,7 @@ def read_windows(
         for box, image in with_pixels(labels.boxes, labels.files, images)
     ]
     if not found:
-        raise ValueError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
+        raise InputError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
     pixels, corners, ids, classes = zip(*found, strict=True)
     return Windows(np.stack(pixels), np.stack(corners), np.array(ids), list(classes))
 

@@ -20,6 +20,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from aligndet.common.checkpoints import write_checkpoint
+from aligndet.common.errors import InputError
 from aligndet.image_domain.keys import is_counter
 from aligndet.image_domain.normalisation import IMAGENET
 from aligndet.image_domain.sources import Source
@@ -30,7 +31,7 @@ SHARED_LAYERS = (BOX_HEAD + "shared_convs.", BOX_HEAD + "shared_fcs.")
 PRETRAINED = ("backbone.", "neck.", "roi_head.shared_head.", *SHARED_LAYERS)
 
 
-class NotInsLocError(ValueError):
+class NotInsLocError(InputError):
     """Not an InsLoc checkpoint, or one of another architecture than the detector."""
 
 

@@ -7,6 +7,8 @@ from mmengine.dist import all_gather
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aligndet.common.errors import InputError
+
 
 class KeyQueue(nn.Module):
     """The last ``length`` keys of every level; all levels move together.
@@ -33,12 +35,12 @@ class KeyQueue(nn.Module):
         """Write this process's (L, B, D) keys, and those of all others, over the oldest ones.
 
         Raises:
-            ValueError: they are more than the queue holds.
+            InputError: they are more than the queue holds.
         """
         keys = torch.cat(all_gather(keys.contiguous()), dim=1)
         count, length = keys.shape[1], self.keys.shape[2]
         if count > length:
-            raise ValueError(
+            raise InputError(
                 f"InsLoc: a batch of {count} keys (over all processes) does not fit model.queue_len={length}"
             )
         places = (self.position + torch.arange(count, device=keys.device)) % length

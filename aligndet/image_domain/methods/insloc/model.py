@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModel, ExponentialMovingAverage
 from torch import Tensor
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
 from aligndet.image_domain.methods.insloc.encoder import BoxEncoder
 from aligndet.image_domain.methods.insloc.key_queue import KeyQueue
@@ -46,7 +47,7 @@ class InsLoc(BaseModel):
         init_cfg: mmengine's.
 
     Raises:
-        ValueError: a stride to augment that no level has.
+        InputError: a stride to augment that no level has.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class InsLoc(BaseModel):
         super().__init__(two_views(data_preprocessor), init_cfg)
         self.strides = list(roi_head["featmap_strides"])
         if foreign := set(augmented_strides) - set(self.strides):
-            raise ValueError(
+            raise InputError(
                 f"model.augmented_strides: no level has stride {sorted(foreign)}; levels have {self.strides}"
             )
         self.encoder_q = BoxEncoder(backbone, roi_head, neck)
@@ -124,7 +125,7 @@ class InsLoc(BaseModel):
     def forward(self, inputs: Views, data_samples: Views | None = None, mode: str = "loss") -> Any:
         """mmengine's entry. Only ``mode='loss'`` exists: this network does not detect."""
         if mode != "loss" or data_samples is None:
-            raise ValueError(
+            raise InputError(
                 f"InsLoc has no mode {mode!r}: it does not detect. Export a detector from its checkpoint "
                 "(tools/export_insloc.py) and fine-tune that."
             )
@@ -147,11 +148,11 @@ def true_boxes(samples: list[Any]) -> Tensor:
     """(B, 4) xyxy: the one box of every composite.
 
     Raises:
-        ValueError: a sample has none, or several.
+        InputError: a sample has none, or several.
     """
     counts = {len(sample.gt_instances.bboxes) for sample in samples}
     if counts != {1}:
-        raise ValueError(
+        raise InputError(
             f"InsLoc: expected one box per composite, got {sorted(counts)}. Both branches of the pipeline "
             "need aligndet.CopyAndPaste."
         )

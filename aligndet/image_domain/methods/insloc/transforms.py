@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc.composite import fit_inside, paste
 from aligndet.registry import TRANSFORMS
 
@@ -34,7 +35,7 @@ class CopyAndPaste(BaseTransform):
         feather: width of a blended border in pixels; 0, the paper's way, pastes opaque.
 
     Raises:
-        ValueError: the sides do not fit the canvas.
+        InputError: the sides do not fit the canvas.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class CopyAndPaste(BaseTransform):
         self.background, self.canvas, self.feather = background, canvas, feather
         self.sides = sides or (canvas // 2, canvas - 2)
         if not 1 <= self.sides[0] <= self.sides[1] <= canvas:
-            raise ValueError(
+            raise InputError(
                 f"CopyAndPaste: expected 1 <= smallest <= largest side <= canvas={canvas}, got sides={sides}"
             )
         crop = {"crop_ratio_range": crop_area, "aspect_ratio_range": crop_aspect, "max_attempts": 10}

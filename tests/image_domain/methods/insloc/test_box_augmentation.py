@@ -1,7 +1,5 @@
 """Box augmentation: its candidates, its suppression, its statistics."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import torch
 from mmdet.structures.bbox import bbox_overlaps
 from torchvision.ops import nms
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation, survivors
 from aligndet.image_domain.methods.insloc.transforms import CopyAndPaste
 from aligndet.training.run import load_config
@@ -147,7 +146,7 @@ def test_the_seed_repeats_the_draw(augment: BoxAugmentation, boxes: torch.Tensor
 
 
 def test_more_than_one_stride_is_refused() -> None:
-    with pytest.raises(ValueError, match="one stride"):
+    with pytest.raises(InputError, match="one stride"):
         BoxAugmentation({**ANCHORS, "strides": [16, 32]})
 
 

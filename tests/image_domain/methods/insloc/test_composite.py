@@ -1,13 +1,12 @@
 """Copy-and-paste compositing: the pixels, the box, and the statistics of the published recipe."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 from typing import Any
 
 import numpy as np
 import pytest
 from mmengine.registry import TRANSFORMS, init_default_scope
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc.composite import fade, fit_inside, paste
 from aligndet.image_domain.methods.insloc.transforms import CopyAndPaste
 
@@ -141,5 +140,5 @@ def test_flipping_takes_the_box_along() -> None:
 
 def test_other_canvas_sizes_scale_the_sides() -> None:
     assert CopyAndPaste(background=0, canvas=128).sides == (64, 126)
-    with pytest.raises(ValueError, match="canvas=100"):
+    with pytest.raises(InputError, match="canvas=100"):
         CopyAndPaste(background=0, canvas=100, sides=(50, 101))

@@ -1,7 +1,5 @@
 """The data set of InsLoc: nested folders, backgrounds, bad files, and its whole pipeline."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +13,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DATASETS, init_default_scope
 from torch.utils.data import DataLoader
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc import CompositeFolder, CountUnreadableHook
 from aligndet.training.run import load_config
 
@@ -79,7 +78,7 @@ def test_no_readable_image_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"not an image")
     dataset = raw(tmp_path)
     dataset._bad[:] = True
-    with pytest.raises(ValueError, match="2 of 2 images cannot be read"):
+    with pytest.raises(InputError, match="2 of 2 images cannot be read"):
         dataset._any_image()
 
 

@@ -1,7 +1,5 @@
 """The model of InsLoc: encoder, queues, key network, loss, and which box is looked at where."""
 
-import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
-
 import copy
 import math
 from functools import cache
@@ -16,6 +14,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc import InsLoc
 from aligndet.image_domain.methods.insloc.key_queue import KeyQueue
 from aligndet.training.run import load_config
@@ -225,7 +224,7 @@ def test_the_queue_is_a_ring() -> None:
     assert torch.equal(queue.keys[:, :, :2], second[:, 1:].transpose(1, 2))
     assert torch.equal(queue.keys[:, :, 2], first[:, 2])
     assert queue.position.item() == 2
-    with pytest.raises(ValueError, match=r"model\.queue_len=5"):
+    with pytest.raises(InputError, match=r"model\.queue_len=5"):
         queue.push(torch.randn(2, 6, 3))
 
 
@@ -258,14 +257,14 @@ def test_accuracy_counts_queries_nearest_to_their_own_key() -> None:
 
 
 def test_what_a_user_can_get_wrong_is_named() -> None:
-    with pytest.raises(ValueError, match=r"augmented_strides: no level has stride \[64\]"):
+    with pytest.raises(InputError, match=r"augmented_strides: no level has stride \[64\]"):
         build(augmented_strides=[64])
     model = build()
-    with pytest.raises(ValueError, match="no mode 'predict'"):
+    with pytest.raises(InputError, match="no mode 'predict'"):
         model(batch()["inputs"], mode="predict")
     data = batch()
     data["data_samples"]["query"][1].gt_instances = InstanceData(bboxes=torch.zeros(0, 4))
-    with pytest.raises(ValueError, match="one box per composite"):
+    with pytest.raises(InputError, match="one box per composite"):
         model.loss(**data)
 
 
