@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # top to bottom: a room imports rooms of lower floors only, so none of its own floor either
 FLOORS = (
-    ("cli", "__main__"),
+    ("__main__",),
+    ("cli",),
     ("api",),
     ("pipeline",),
     ("checking", "comparison"),
