@@ -31,7 +31,9 @@ def name(path: Path) -> str:
 
 def fences(text: str) -> Iterator[str]:
     """Contents of the code blocks without a language, or of a shell."""
-    yield from re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", text, re.M | re.S)
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S):
+        if language in ("", "bash", "sh", "console"):
+            yield block
 
 
 def commands(block: str) -> Iterator[list[str]]:
