@@ -1,1 +1,1 @@
-"""One command, ``aligndet``: a module per sub-command, none of which imports torch or an OpenMMLab package."""
+"""One command, ``aligndet``: a module for each sub-command; none imports torch at the top."""

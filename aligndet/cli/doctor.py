@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from aligndet.cli.failure import Failure
+from aligndet.cli.failure import CommandFailedError
 
 SUMMARY = "say what is installed here, what is broken, and the command that mends it"
 EXAMPLES = "aligndet doctor"
@@ -19,14 +19,15 @@ def run(args: argparse.Namespace) -> Any:
     """Print one line per finding.
 
     Raises:
-        Failure: there is a fault.
+        CommandFailedError: there is a fault.
     """
-    from aligndet.doctor.environment import FAULT, examine
+    from aligndet.doctor.environment import examine
+    from aligndet.doctor.finding import FAULT
 
     findings = examine()
     print(*findings, sep="\n")
     faults = sum(finding.level == FAULT for finding in findings)
     print(f"\n{faults} fault{'s' if faults != 1 else ''} found" if faults else "\nno faults found")
     if faults:
-        raise Failure({"findings": findings})
+        raise CommandFailedError({"findings": findings})
     return {"findings": findings}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Failure(Exception):
+class CommandFailedError(Exception):
     """Ends a command with exit status 1 after its result was printed, such as a check that failed.
 
     Attributes:

@@ -17,7 +17,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from aligndet.cli import options
-from aligndet.cli.failure import Failure
+from aligndet.cli.failure import CommandFailedError
 from aligndet.cli.overview import COMMANDS, GROUPS, group_help, overview, version
 from aligndet.cli.parser import Parser
 from aligndet.common.errors import InputError, nearest
@@ -105,7 +105,7 @@ def _answer(command: str, words: list[str]) -> int:
         with _quiet(args.quiet):
             options.import_modules(args)
             result = module.run(args)
-    except Failure as failure:
+    except CommandFailedError as failure:
         result, status = failure.result, 1
         if str(failure):
             _say(f"aligndet {command}", failure, 1)

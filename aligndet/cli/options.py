@@ -18,6 +18,8 @@ from aligndet.common.files import write_json
 from aligndet.common.machine import usable_cores
 
 CONFIG_HELP = "config: a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
+PICTURE_HELP = "picture to write (.png or .jpg)"
+PROPOSALS_HELP = "proposal store (folder), COCO json, SoCo's json, or a proposal pickle of mmdet"
 WEIGHTS_HELP = "weights: a file, work dir, URL, timm:NAME, torchvision:NAME or mmpretrain::CONFIG"
 
 
@@ -39,6 +41,27 @@ def above_zero(text: str) -> float:
         value = math.nan
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """A finite number, 0 or more."""
+    return 0.0 if text.strip() in ("0", "0.0") else above_zero(text)
+
+
+def percentage(text: str) -> float:
+    """A number in (0, 100]."""
+    value = above_zero(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"expected percent in (0, 100], got {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """A number in (0, 1]."""
+    value = above_zero(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"expected a share in (0, 1], got {text!r}")
     return value
 
 
@@ -70,11 +93,7 @@ def _number(text: str, least: int) -> int:
 
 #: Every shared option: what ``add_argument`` is given. A command adds its own words behind the help.
 TABLE: dict[str, dict[str, Any]] = {
-    "--images": {
-        "type": paths.existing,
-        "metavar": "DIR",
-        "help": "images: a folder, list file or COCO json",
-    },
+    "--images": {"type": paths.folder, "metavar": "DIR", "help": "folder of the images"},
     "--train": {"type": paths.file, "metavar": "LABELS", "help": "labels to train on (COCO json)"},
     "--val": {"type": paths.file, "metavar": "LABELS", "help": "labels to report on (COCO json)"},
     "--train-images": {
@@ -115,6 +134,30 @@ TABLE: dict[str, dict[str, Any]] = {
         "metavar": "KEY=VALUE",
         "help": "values put over the config's, as in mmdet: KEY.KEY=VALUE",
     },
+    "--order": {
+        "type": paths.file,
+        "metavar": "JSON",
+        "help": "COCO json whose images a list without names follows (mmdet 2.x pickles)",
+    },
+    "--percent": {
+        "type": percentage,
+        "nargs": "+",
+        "default": [1.0, 10.0, 100.0],
+        "metavar": "P",
+        "help": "label fractions, in percent of the images (default 1 10 100)",
+    },
+    "--batch": {"type": positive, "metavar": "N", "help": "images at once"},
+    "--count": {"type": positive, "metavar": "N", "help": "images to show"},
+    "--columns": {"type": positive, "metavar": "N", "help": "pictures in a row"},
+    "--long-side": {"type": positive, "metavar": "PIXELS", "help": "long side of a picture"},
+    "--min-side": {
+        "type": not_negative,
+        "metavar": "PIXELS",
+        "help": "boxes with a shorter side than this are left out, in pixels of the image on disk",
+    },
+    "--max-per-image": {"type": whole, "metavar": "N", "help": "boxes of each image, at most; 0: all"},
+    "--max-boxes": {"type": positive, "metavar": "N", "help": "boxes of a label file, at most"},
+    "--allow-partial": {"action": "store_true", "help": "keep what does not fit or is not there at random"},
     "--import": {
         "dest": "imports",
         "action": "append",

@@ -1,4 +1,4 @@
-"""The commands there are, and the texts of ``aligndet --help``, ``aligndet GROUP --help`` and ``--version``."""
+"""Lists the commands, with the texts of ``aligndet --help``, ``aligndet GROUP --help`` and ``--version``."""
 
 from __future__ import annotations
 

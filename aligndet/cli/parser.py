@@ -1,4 +1,4 @@
-"""The parser of one command: whole option words only, and mistakes in one line that names the nearest word."""
+"""The parser of one command: whole option words only, and mistakes in one line with the nearest word."""
 
 from __future__ import annotations
 

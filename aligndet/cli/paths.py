@@ -78,6 +78,11 @@ def picture_out(text: str) -> Path:
     return _ending(out_file(text), ".png", ".jpg", ".jpeg")
 
 
+def page_out(text: str) -> Path:
+    """A picture or page that can be written: ``.png``, ``.jpg`` or ``.html``."""
+    return _ending(out_file(text), ".png", ".jpg", ".jpeg", ".html")
+
+
 def json_out(text: str) -> Path:
     """A json file that can be written."""
     return _ending(out_file(text), ".json")

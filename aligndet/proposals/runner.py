@@ -123,7 +123,7 @@ def make_proposals(
     if shard:
         return ProposalReport(0, 0, 0, searched, 0, [], out, f"{first}/{step}")
     store = assemble(job, folder / "store")
-    report = _report(store, searched, out)
+    report = report_of(store, searched, out)
     if as_json:
         write_coco(store, out)
     else:
@@ -178,7 +178,8 @@ class _Missing:
                 yield index, [entry.file_name for entry in images]
 
 
-def _report(store: ProposalStore, searched: int, out: Path) -> ProposalReport:
+def report_of(store: ProposalStore, searched: int, out: Path) -> ProposalReport:
+    """Count what a store holds and name the first of its skipped images."""
     counts = store.counts
     shown: list[dict[str, str]] = []
     skips = 0

@@ -1,0 +1,106 @@
+"""``aligndet proposals cluster``: pseudo-classes for proposals, which DETR's classifier needs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from aligndet.cli import options, paths
+
+if TYPE_CHECKING:
+    from aligndet.box_domain.pseudo_classes.box_features import BoxFeatures
+    from aligndet.box_domain.pseudo_classes.clusters import ClusterJob
+
+SUMMARY = "give proposals pseudo-classes by clustering their features (for DETR)"
+EXAMPLES = """
+aligndet proposals cluster STORE CLUSTERED --images photos/ --config my_detector.py --weights backbone.pth
+The config names the backbone; without --weights its own weights are taken.
+Interrupted? The same command goes on.
+"""
+RECORDED = ("clusters", "dims", "level", "pool", "seed", "config", "weights")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Proposals, the backbone that looks at them, and the clustering."""
+    add = parser.add_argument
+    add("proposals", type=paths.existing, metavar="PROPOSALS", help=options.PROPOSALS_HELP)
+    add("out", type=paths.out, metavar="OUT", help="to write: the same proposals with clusters")
+    options.add(parser, "--images", "of its file names", required=True)
+    options.add(parser, "--config", "names the backbone", required=True)
+    options.add(parser, "--weights")
+    add("--clusters", type=options.positive, default=256, metavar="K", help="of k-means (default 256)")
+    add("--dims", type=options.positive, default=256, metavar="N", help="of PCA (default 256)")
+    add("--level", type=int, default=-1, metavar="N", help="output of the backbone (default -1, the deepest)")
+    add(
+        "--pool", type=options.positive, default=7, metavar="N", help="cells per side of RoIAlign (default 7)"
+    )
+    add(
+        "--scale",
+        type=options.positive,
+        nargs=2,
+        default=(1333, 800),
+        metavar="PIXELS",
+        help="long and short side of the images (default 1333 800)",
+    )
+    add(
+        "--fit-proposals",
+        type=options.positive,
+        default=50_000,
+        metavar="N",
+        help="proposals the centres are learnt from (default 50000)",
+    )
+    options.add(parser, "--batch", "default 1", default=1)
+    options.add(parser, "--workers", "that read images; default 2", default=2)
+    options.add(parser, "--seed")
+    options.add(parser, "--device")
+    options.add(parser, "--cfg-options")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Cluster, write, print the sizes of the clusters."""
+    from aligndet.box_domain.pseudo_classes import clusters
+    from aligndet.proposals.formats import read_proposals
+
+    proposals = read_proposals(args.proposals)
+    chosen = clusters.ClusterOptions(
+        args.clusters, args.dims, args.seed, args.fit_proposals, args.batch, args.workers
+    )
+    features = _features(args)
+    job = clusters.ClusterJob(proposals, args.images, features, chosen)
+    key = f"{features.fingerprint()} {chosen} {clusters.fingerprint_of(args.proposals)}"
+    ids = job.run(args.out.with_name(args.out.name + ".state.npz"), key)
+    recorded = {name: getattr(args, name) for name in RECORDED}
+    clusters.write_clusters(job.proposals, ids, recorded, args.out)
+    return _report(job, args)
+
+
+def _features(args: argparse.Namespace) -> BoxFeatures:
+    """The frozen backbone with the normalisation of its config, or ImageNet's with a note."""
+    from aligndet.box_domain.pseudo_classes.box_features import BoxFeatures
+    from aligndet.image_domain.backbones import trained_backbone
+    from aligndet.image_domain.normalisation import IMAGENET, normalisation_of
+    from aligndet.training.run import load_config
+
+    cfg = load_config(args.config, options.cfg_options(args))
+    backbone = trained_backbone(cfg, args.weights)
+    used = normalisation_of(cfg)
+    if used is None:
+        used = IMAGENET
+        print(f"note: {args.config} has no data_preprocessor, using ImageNet's normalisation {used}")
+    rgb, scale = used.channel_order == "rgb", (args.scale[0], args.scale[1])
+    device = options.device_of(args)
+    return BoxFeatures(backbone, used.mean, used.std, rgb, args.level, args.pool, scale, device)
+
+
+def _report(job: ClusterJob, args: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
+    sizes = np.bincount(job.ids[job.ids >= 0], minlength=job.options.clusters)
+    filled = int(np.count_nonzero(sizes))
+    print(f"{sizes.sum()} proposals in {filled} clusters of {sizes.min()} to {sizes.max()}: {args.out}")
+    with_boxes = np.flatnonzero(job.proposals.counts)
+    lost = with_boxes[job.ids[job.proposals.offsets[with_boxes]] < 0]
+    names = [job.proposals.file_name(int(image)) for image in lost]
+    if names:
+        print(f"skipped {len(names)} images that cannot be read: {', '.join(names[:10])}")
+    return {"out": args.out, "clusters": filled, "boxes": int(sizes.sum()), "skipped": names}

@@ -1,0 +1,157 @@
+"""``aligndet proposals make``: boxes in unlabelled images."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from aligndet.cli import options, paths
+
+if TYPE_CHECKING:
+    from aligndet.proposals.options import ProposalOptions
+
+SUMMARY = "find boxes in unlabelled images and write them as a proposal store or COCO json"
+EXAMPLES = """
+aligndet proposals make photos/ STORE
+aligndet proposals make photos/ proposals.json --backend opencv --backend-options mode=fast
+aligndet proposals make instances.json STORE --images photos/ --val val.json
+aligndet proposals make photos/ STORE --engine dask --scheduler tcp://HOST:8786
+aligndet proposals make photos/ STORE --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
+    (on a slurm array; then once more without --shard, which puts the parts together)
+Interrupted? The same command goes on; finished images are not searched twice.
+"""
+BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
+HELP = {
+    "min_ratio": "least width / height",
+    "max_ratio": "greatest width / height",
+    "min_size": "least sqrt(w h) / sqrt(W H)",
+    "max_size": "greatest sqrt(w h) / sqrt(W H)",
+    "iou": "suppress a box that overlaps a better one by more than this",
+    "rank": "who is better in suppression and cap; score is random where the backend has none",
+    "fallback": "for images left without boxes: ratio rule alone, then min-side alone",
+}
+SHARED = {
+    "min_side": "--min-side",
+    "max_per_image": "--max-per-image",
+    "seed": "--seed",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Images, the backend, how the work is divided, and the filter."""
+    add = parser.add_argument
+    add("source", type=paths.existing, metavar="IMAGES", help="images: a folder (any nesting) or COCO json")
+    add("out", type=paths.out, metavar="OUT", help="store to write (a folder), or COCO json (.json)")
+    options.add(
+        parser, "--images", "that a json's names are relative to; default: beside it", type=paths.folder
+    )
+    add(
+        "--backend",
+        default="fast",
+        metavar="NAME",
+        help="fast, file, grid, opencv, random, selectivesearch or module:factory",
+    )
+    add("--backend-options", nargs="*", default=[], metavar="KEY=VALUE", help="e.g. mode=fast, scale=300")
+    add(
+        "--max-side",
+        type=options.whole,
+        default=0,
+        metavar="PIXELS",
+        help="search on a copy of at most this long side (default 0: as it is)",
+    )
+    options.add_workers(parser, "0: in this one")
+    add(
+        "--engine",
+        choices=("local", "dask"),
+        default="local",
+        help="where images are searched (default local)",
+    )
+    add("--scheduler", default="", metavar="ADDRESS", help="of the Dask scheduler, with --engine dask")
+    add("--shard", type=shard, metavar="I/N", help="do only part I of N, counted from 0")
+    add(
+        "--chunk",
+        type=options.whole,
+        default=0,
+        metavar="N",
+        help="images per resumable part (default: by their number)",
+    )
+    options.add(parser, "--val", "prints recall at IoU 0.5")
+    options.add(parser, "--overwrite")
+    _add_filter(parser.add_argument_group("filter (the defaults are the paper's rule 'ratio3size0008@0.5')"))
+
+
+def _add_filter(group: argparse._ArgumentGroup) -> None:
+    from dataclasses import fields
+
+    from aligndet.proposals.filters import RANKS, FilterOptions
+
+    group.add_argument("--no-filter", action="store_true", help="keep the backend's boxes as they come")
+    for option in fields(FilterOptions):
+        flag, default = f"--{option.name.replace('_', '-')}", option.default
+        told = f"default {default:.4g}" if isinstance(default, float) else f"default {default}"
+        if option.name == "seed":
+            options.add(group, flag, "here: of rank score without scores")
+        elif option.name in SHARED:
+            options.add(group, flag, told, default=default)
+        elif isinstance(default, bool):
+            action = argparse.BooleanOptionalAction
+            group.add_argument(flag, action=action, default=default, help=f"{HELP[option.name]} ({told})")
+        else:
+            choices = RANKS if option.name == "rank" else None
+            text = f"{HELP[option.name]} ({told})"
+            group.add_argument(flag, type=type(default), default=default, choices=choices, help=text)
+
+
+def shard(text: str) -> tuple[int, int]:
+    """``I/N``: a part of a run, counted from 0."""
+    first, slash, count = text.partition("/")
+    if not slash or not first.isdigit() or not count.isdigit() or int(first) >= int(count):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N with 0 <= I < N, e.g. 0/8")
+    return int(first), int(count)
+
+
+def run(args: argparse.Namespace) -> Any:
+    """Search, write, print the summary."""
+    from aligndet.evaluation.recall import recall_of_files
+    from aligndet.proposals.backends import make_backend
+    from aligndet.proposals.finished import finished_store
+    from aligndet.proposals.runner import make_proposals, report_of
+
+    chosen = proposal_options(args)
+    make_backend(chosen.backend, **chosen.backend_options)  # before anything is listed or read
+    anew = args.overwrite or args.shard
+    there = None if anew else finished_store(args.source, args.out, chosen, args.images)
+    if there is not None:
+        print("made before; nothing to do (--overwrite makes it anew)")
+        report = report_of(there, 0, args.out)
+    else:
+        report = make_proposals(
+            args.source,
+            args.out,
+            chosen,
+            args.images,
+            workers=args.workers,
+            chunk=args.chunk,
+            progress=not args.quiet,
+            engine=args.engine,
+            scheduler=args.scheduler,
+            shard=args.shard,
+        )
+    print(report)
+    if args.val and not args.shard:
+        value, images = recall_of_files(args.out, args.val)
+        print(f"recall at IoU 0.5 against {args.val}: {value:.3f} ({images} images)")
+    return report
+
+
+def proposal_options(args: argparse.Namespace) -> ProposalOptions:
+    """What the words say of backend and filter."""
+    from dataclasses import fields
+
+    from aligndet.proposals.backends import parse_options
+    from aligndet.proposals.filters import FilterOptions
+    from aligndet.proposals.options import ProposalOptions
+
+    rule = FilterOptions(**{option.name: getattr(args, option.name) for option in fields(FilterOptions)})
+    backend_options = parse_options(args.backend, args.backend_options)
+    return ProposalOptions(args.backend, backend_options, None if args.no_filter else rule, args.max_side)

@@ -1,0 +1,90 @@
+"""``aligndet show features``: what a backbone's features know of labelled boxes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from aligndet.cli import options, paths
+from aligndet.common.errors import InputError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from aligndet.evaluation.probe import Crops, Score
+
+SUMMARY = "ask a backbone's features for the class of labelled boxes: neighbours and a linear layer"
+EXAMPLES = """
+aligndet show features detector.py --train train.json --val val.json --images photos/ --weights backbone.pth
+Compares backbones on the same crops in a minute; does not replace fine-tuning. --weights is repeatable.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The config, the boxes to learn from and to ask for, the weights."""
+    add = parser.add_argument
+    add("config", type=paths.config, metavar="CONFIG", help=options.CONFIG_HELP)
+    options.add(parser, "--train", required=True)
+    options.add(parser, "--val", required=True)
+    options.add(parser, "--images", required=True)
+    options.add(parser, "--train-images")
+    options.add(parser, "--val-images")
+    options.add(parser, "--weights", "repeatable", action="append", default=[])
+    add("--random", action="store_true", help="also the backbone with random weights")
+    add("--side", type=options.positive, default=128, metavar="PIXELS", help="of a crop (default 128)")
+    options.add(parser, "--min-side", "default 32", default=32.0)
+    add(
+        "--least",
+        type=options.positive,
+        default=10,
+        metavar="N",
+        help="boxes a class needs in both files (default 10)",
+    )
+    options.add(parser, "--max-boxes")
+    add("-k", type=options.positive, default=20, metavar="N", help="neighbours that vote (default 20)")
+    options.add(parser, "--seed")
+    options.add(parser, "--cfg-options")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Print both probes of every backbone."""
+    from aligndet.evaluation.probe import read_crops
+    from aligndet.training.run import load_config
+
+    starts: list[str | None] = [None] * args.random + args.weights
+    if not starts:
+        raise InputError("nothing to ask: give --weights, --random, or both")
+    cfg = load_config(args.config, options.cfg_options(args))
+    choice = (args.side, args.min_side, args.max_boxes, args.seed)
+    crops = (
+        read_crops(args.train, args.train_images or args.images, *choice),
+        read_crops(args.val, args.val_images or args.images, *choice),
+    )
+    results = {start or "random": _probe(cfg, start, crops, args) for start in starts}
+    for name, scores in results.items():
+        for kind, value in scores.items():
+            print(f"{name}: {kind}: {value.top1:.1%} of boxes, {value.balanced:.1%} averaged over classes")
+    return results
+
+
+def _probe(
+    cfg: Config, weights: str | None, crops: tuple[Crops, Crops], args: argparse.Namespace
+) -> dict[str, Score]:
+    """Probe one backbone: with these weights, or as its config initialises it."""
+    import torch
+
+    from aligndet.evaluation.probe import probe
+    from aligndet.image_domain.backbones import build_backbone, starts_pretrained
+    from aligndet.image_domain.convert import convert
+    from aligndet.image_domain.normalisation import IMAGENET, normalisation_of
+    from aligndet.image_domain.sources import load_source
+
+    torch.manual_seed(args.seed)
+    used = normalisation_of(cfg)
+    if weights is None:
+        backbone = build_backbone(cfg, initialise=not starts_pretrained(cfg))
+    else:
+        backbone, source = build_backbone(cfg), load_source(weights)
+        backbone.load_state_dict(convert(source, backbone).state, strict=False)
+        used = source.normalisation or used
+    return probe(backbone, *crops, used or IMAGENET, args.least, args.k)
