@@ -138,7 +138,7 @@ def test_num_classes_is_refused() -> None:
 
 def test_predicting_points_to_the_export() -> None:
     model = BoxDomainPretrainer(detector("retinanet"))
-    with pytest.raises(ValueError, match="export_detector"):
+    with pytest.raises(ValueError, match="aligndet export"):
         model.forward({}, None, mode="predict")
 
 

@@ -41,14 +41,14 @@ def shallow(name: str) -> ConfigDict:
         if part in model:
             model[part].num_layers = 2
     if model.get("rpn_head", {}).get("type") == "CascadeRPNHead":
-        mend(model.rpn_head)
+        repair(model.rpn_head)
     heads = model.get("roi_head", {}).get("bbox_head", [])
     for head in heads if isinstance(heads, list) else [heads]:
         head.fc_out_channels = 64
     return model
 
 
-def mend(cascade_rpn: ConfigDict) -> None:
+def repair(cascade_rpn: ConfigDict) -> None:
     """mmdet cannot build its own config of this head: it lacks an option and has one of another version."""
     cascade_rpn.num_classes = 1
     for stage in cascade_rpn.stages:

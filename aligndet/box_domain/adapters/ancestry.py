@@ -1,4 +1,4 @@
-"""What class a part of an mmdet config builds."""
+"""The class that a part of an mmdet config builds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from mmdet.registry import MODELS
 
 
 def ancestry(config: Any) -> tuple[type, ...]:
-    """The class that a config builds and its ancestors, nearest first; empty where it is not registered."""
+    """List the class that a config builds and its ancestors, nearest first, if it is registered."""
     kind = config.get("type")
     return getattr(MODELS.get(kind) if isinstance(kind, str) else kind, "__mro__", ())

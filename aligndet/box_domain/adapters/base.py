@@ -1,6 +1,7 @@
-"""What an adapter is, and how one is found for a detector.
+"""An adapter turns one kind of head's predictions into slots, and is chosen by the class of the head.
 
-An adapter turns one kind of detection head into slots. It knows mmdet's heads, so that nobody else has to.
+Adapters know mmdet's heads, so that nobody else has to. A new one is a file with a class under ``@serves``
+and its name in ``adapters/__init__.py``; from another project it is a module that the config imports.
 """
 
 from __future__ import annotations
@@ -18,17 +19,23 @@ from aligndet.box_domain.adapters.features import Features, Places, sample_slots
 from aligndet.box_domain.adapters.projector import Projector
 from aligndet.box_domain.adapters.refusals import refuse
 from aligndet.box_domain.slots import Slots
+from aligndet.common.errors import InputError
 
 Losses = dict[str, Any]
 #: A detector as mmdet builds it.
 Detector = Any
 A = TypeVar("A", bound="type[Adapter]")
 
+#: Keys of a model config, and attributes of a detector, that hold the head; the first one counts.
+HEAD_KEYS = ("roi_head", "bbox_head", "rpn_head")
+
 _SERVED: dict[str, type[Adapter]] = {}
 
 
 class Adapter(nn.Module):
-    """One kind of head's way to slots. Built once per network: online and momentum each have their own.
+    """Turns one kind of head's predictions into slots.
+
+    Online and momentum network have an adapter each.
 
     A sub-class says in :meth:`attach` how the features before each classification layer are kept, and in
     :meth:`places` which of them are slots of which instance.
@@ -37,13 +44,16 @@ class Adapter(nn.Module):
         detector: built by mmdet from the prepared config; the adapter attaches itself to it.
         classifiers: the detector's classification layers; each gets a projector.
         embed_dim: width of the embeddings.
-        num_slots: slots kept per image or per batch, positives first; 0 keeps all that the head matched.
+        num_slots: slots kept per image or per batch, positives first. 0 keeps all that the head matched.
         per: what ``num_slots`` counts by.
         pos_fraction: part of ``num_slots`` that positives may take; the rest is background.
         kernel: side of the neighbourhood the projector reads in a map, in cells.
+
+    Raises:
+        InputError: in a step, where the head gives another number of ids than of features.
     """
 
-    #: How the names of losses start that mean nothing in pre-training, after a detector's ``s0.`` or ``d0.``.
+    #: Prefixes of losses to drop, after a detector's ``s0.`` or ``d0.``.
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc",)
     #: Family of detectors whose recipe this kind is pre-trained with: ``configs/_base_/recipe_RECIPE.py``.
     RECIPE: ClassVar[str] = "cnn"
@@ -60,6 +70,7 @@ class Adapter(nn.Module):
     ) -> None:
         super().__init__()
         self.num_slots, self.per, self.pos_fraction = num_slots, per, pos_fraction
+        self.head_name = name_of_head(detector)
         self.features = Features(kernel)
         self.projectors = nn.ModuleList()
         for number, classifier in enumerate(classifiers):
@@ -74,7 +85,7 @@ class Adapter(nn.Module):
 
     @classmethod
     def classifiers(cls, detector: ConfigDict) -> list[Classifier]:
-        """The classification layers of a prepared detector."""
+        """List the classification layers of a prepared detector."""
         return find_classifiers(detector)
 
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
@@ -82,11 +93,11 @@ class Adapter(nn.Module):
         raise NotImplementedError
 
     def places(self, samples: list[Any]) -> Places:
-        """After the detector's loss: which places belong to which instance (background negative)."""
+        """Say, after the detector's loss, which places belong to which instance (background negative)."""
         raise NotImplementedError
 
     def label(self, samples: list[Any]) -> None:
-        """Before the detector's loss: what the proposals' ``labels`` are to the head."""
+        """Set, before the detector's loss, what the proposals' ``labels`` are to the head."""
 
     def clear(self) -> None:
         """Forget this step."""
@@ -103,7 +114,7 @@ class Adapter(nn.Module):
                 (unique over the batch, equal in both views).
 
         Returns:
-            slots, and the detector's own losses without those that mean nothing here.
+            Slots, and the losses of the detector without those that ``NOT_A_LOSS`` names.
         """
         self.label(samples)
         try:
@@ -112,22 +123,45 @@ class Adapter(nn.Module):
         finally:
             self.clear()
 
+    def expect(self, ids: int, features: int) -> None:
+        """Raise unless a head gives as many ids as it has features to carry them.
+
+        Raises:
+            InputError: naming the head and the adapter.
+        """
+        if ids != features:
+            raise InputError(
+                f"model.detector: {self.head_name} gave its classifier {features} features, but "
+                f"{type(self).__name__} has ids for {ids}, so it is unknown which belongs to which. This "
+                "head needs an adapter of its own: docs/adapters.md."
+            )
+
+    def in_order(self, ids: Tensor) -> Places:
+        """Give ids to all features of the step, which were read in the order of ``ids (n,)``.
+
+        Raises:
+            InputError: there are more features than ids, or fewer.
+        """
+        self.expect(len(ids), self.features.count)
+        return Places(torch.arange(len(ids), device=ids.device), ids)
+
     def _slots(self, places: Places) -> Slots:
-        index, ids = places.index, places.ids
+        index, ids = places.index, places.ids  # (p,), (p,)
+        self.expect(len(ids), len(index))
         if self.num_slots:
-            group = self.features.image_of(index) if self.per == "image" else torch.zeros_like(index)
-            chosen = sample_slots(ids, group, self.num_slots, self.pos_fraction)
-            index, ids = index[chosen], ids[chosen]
-        return Slots(self.features.embed(index, self.projectors), ids)
+            group = self.features.image_of(index) if self.per == "image" else torch.zeros_like(index)  # (p,)
+            chosen = sample_slots(ids, group, self.num_slots, self.pos_fraction)  # (p,) -> (n,)
+            index, ids = index[chosen], ids[chosen]  # (n,), (n,)
+        return Slots(self.features.embed(index, self.projectors), ids)  # (n,) -> (n, embed_dim)
 
     @classmethod
     def keep_losses(cls, losses: Losses) -> Losses:
-        """Losses without those that ``NOT_A_LOSS`` names."""
+        """Drop the losses that ``NOT_A_LOSS`` names."""
         return {k: v for k, v in losses.items() if not k.split(".")[-1].startswith(cls.NOT_A_LOSS)}
 
 
 def serves(*heads: str) -> Callable[[A], A]:
-    """Register an adapter for head classes, by class name; sub-classes of a head are served too."""
+    """Register an adapter for head classes, by class name, and so for their sub-classes."""
 
     def register(adapter: A) -> A:
         for head in heads:
@@ -137,26 +171,32 @@ def serves(*heads: str) -> Callable[[A], A]:
     return register
 
 
+def name_of_head(detector: Detector) -> str:
+    """Name the class of the head that finds objects in a built detector."""
+    heads = (getattr(detector, key, None) for key in HEAD_KEYS)
+    return type(next((head for head in heads if head is not None), detector)).__name__
+
+
 def head_config(detector: ConfigDict) -> ConfigDict:
-    """The config of the head that finds objects: ``roi_head`` where there is one, else another.
+    """Return the config of the head that finds objects: ``roi_head`` where there is one, else another.
 
     Raises:
-        ValueError: the detector has none.
+        InputError: the detector has none.
     """
-    for key in ("roi_head", "bbox_head", "rpn_head"):
+    for key in HEAD_KEYS:
         if detector.get(key):
             return detector[key]
-    raise ValueError(
+    raise InputError(
         f"model.detector (type {detector.get('type')!r}) has no roi_head, bbox_head or rpn_head, so it "
         "predicts no boxes that could be pre-trained. Give the model of a box detector."
     )
 
 
 def adapter_for(detector: ConfigDict) -> type[Adapter]:
-    """The adapter that serves a detector's head: the nearest registered class in the head's MRO.
+    """Return the adapter of a detector: that of the nearest registered class in the MRO of its head.
 
     Raises:
-        ValueError: the detector is of a kind that cannot be served, or no adapter serves its head; the
+        InputError: the detector is of a kind that cannot be served, or no adapter serves its head. The
             message says why, and what to do.
     """
     refuse(detector)
@@ -164,12 +204,12 @@ def adapter_for(detector: ConfigDict) -> type[Adapter]:
     classes = ancestry(config)
     if not classes:
         name = config["type"]
-        raise ValueError(f"model.detector: head type {name!r} is not registered; is its module imported?")
+        raise InputError(f"model.detector: head type {name!r} is not registered; is its module imported?")
     for ancestor in classes:
         if ancestor.__name__ in _SERVED:
             return _SERVED[ancestor.__name__]
     served = ", ".join(sorted(_SERVED))
-    raise ValueError(
+    raise InputError(
         f"No adapter serves the head {classes[0].__name__} (model.detector). Served: {served}, "
         "and their sub-classes. docs/adapters.md shows how to add one."
     )

@@ -44,7 +44,7 @@ _RELATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def boxes_only(detector: ConfigDict) -> ConfigDict:
-    """The part of an mmdet model config that boxes can train; ``detector`` may be changed."""
+    """Return the part of an mmdet model config that boxes can train, and change ``detector`` maybe."""
     detector = student(detector)
     _relative(detector)
     for part in _DETECTOR_PARTS:
@@ -63,7 +63,7 @@ def boxes_only(detector: ConfigDict) -> ConfigDict:
 
 
 def student(detector: Any) -> Any:
-    """The detector that a distillation config trains, without its teacher; other models as they are."""
+    """Return the detector that a distillation config trains, without its teacher, or any other as it is."""
     kinds = ancestry(detector)
     plain = next((kind for kind in kinds if not _teacher_options(kind)), None)
     if plain is None or plain is kinds[0]:

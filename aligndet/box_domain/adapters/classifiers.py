@@ -20,11 +20,11 @@ HEADS = ("bbox_head", "roi_head")
 
 @dataclass(frozen=True)
 class Classifier:
-    """A layer that gives class scores.
+    """Names a layer that gives class scores.
 
     Attributes:
         name: dotted, in the detector.
-        priors: predictions per location (anchors); 1 for points, RoIs and queries.
+        priors: predictions per location (anchors), 1 for points, RoIs and queries.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Classifier:
 
 
 def find_classifiers(detector: ConfigDict) -> list[Classifier]:
-    """The linear and convolutional layers whose outputs follow ``num_classes``, in order of construction.
+    """List the linear and convolutional layers whose outputs follow ``num_classes``, as they are built.
 
     Args:
         detector: an mmdet model config.
     """
     few, more = _probe(detector, 0), _probe(detector, 1)
-    found: dict[int, Classifier] = {}
+    classifiers: dict[int, Classifier] = {}
     for name in _changed(few, more):
         layer, wider = few.get_submodule(name), more.get_submodule(name)
         if isinstance(layer, (nn.Linear, nn.Conv2d)):  # a layer that several stages share counts once
-            found.setdefault(id(layer), Classifier(name, outputs(wider) - outputs(layer)))
-    return list(found.values())
+            classifiers.setdefault(id(layer), Classifier(name, outputs(wider) - outputs(layer)))
+    return list(classifiers.values())
 
 
 def classifier_names(detector: ConfigDict) -> list[str]:
-    """Dotted names of all modules that own a parameter whose shape follows ``num_classes``.
+    """List the dotted names of all modules with a parameter whose shape follows ``num_classes``.
 
     Class embeddings (DINO's denoising queries) and class priors (AutoAssign) are among them. A module that
     stages share appears under each of its names.
@@ -56,12 +56,12 @@ def classifier_names(detector: ConfigDict) -> list[str]:
 
 
 def inputs(layer: Any) -> int:
-    """Channels that a linear or convolutional layer reads."""
+    """Count the channels that a linear or convolutional layer reads."""
     return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
 
 
 def outputs(layer: Any) -> int:
-    """Channels that a linear or convolutional layer gives."""
+    """Count the channels that a linear or convolutional layer gives."""
     return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
 
 

@@ -1,4 +1,4 @@
-"""Adapters for dense heads without an assigner: ids come from the IoU of decoded boxes with proposals."""
+"""Adapters for dense heads without an assigner, whose ids come from the IoU of boxes with proposals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aligndet.box_domain.slots import NO_INSTANCE
 
 
 class DecodedAdapter(ScoreAdapter):
-    """A place belongs to the proposal that its box overlaps most (paper, Eq. 1 and 2).
+    """Gives a place to the proposal that its box overlaps most (AlignDet, eqs. 1 and 2).
 
     Early boxes are poor, so the best place of a proposal counts too, from a small overlap on.
     """
@@ -29,21 +29,22 @@ class DecodedAdapter(ScoreAdapter):
     RECORDED: ClassVar[str]
 
     def record(self, head: Any) -> None:
-        """See :class:`ScoreAdapter`: a method stands for the assigner."""
+        """Record what goes into and out of the method that stands for an assigner here."""
         self.calls: list[tuple[tuple, Any]] = []
         setattr(head, self.RECORDED, CallRecorder(getattr(head, self.RECORDED), self.calls))
 
     @abstractmethod
     def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
-        """``(P, 4)`` xyxy boxes in pixels, one per place of an image, from a recorded call."""
+        """Read ``(P, 4)`` xyxy boxes in pixels, one per place of an image, from a recorded call."""
 
     def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
-        """See :class:`ScoreAdapter`."""
+        """Compare the boxes of one image's ``places (P,)`` with its ``G`` proposals."""
         instances = sample.gt_instances
-        ids = torch.full_like(places, NO_INSTANCE)
+        ids = torch.full_like(places, NO_INSTANCE)  # (P,)
         if len(instances):
-            boxes = self.boxes(*self.calls[0], image).detach()
-            overlap, nearest = bbox_overlaps(boxes, instances.bboxes).max(1)
+            boxes = self.boxes(*self.calls[0], image).detach()  # (P, 4)
+            self.expect(len(boxes), len(places))
+            overlap, nearest = bbox_overlaps(boxes, instances.bboxes).max(1)  # (P, G) -> (P,) each
             candidates = torch.where(overlap >= self.BEST, instances.instance_ids[nearest], ids)
             enough = best_or(self.POSITIVE, candidates, overlap)
             ids = torch.where(enough, candidates, ids)
@@ -52,59 +53,63 @@ class DecodedAdapter(ScoreAdapter):
         return places[counted], ids[counted]
 
     def clear(self) -> None:
-        """See :class:`Adapter`."""
+        """Forget this step and the recorded calls."""
         super().clear()
         self.calls.clear()
 
     def priors(self, x: Tensor) -> list[Tensor]:
-        """The head's priors on every level, without strides."""
+        """Make the priors ``(cells, 4)`` or points ``(cells, 2)`` of the head on every level, in pixels."""
         sizes = [call.x.shape[-2:] for call in self.features.calls]
         return self.head[0].prior_generator.grid_priors(sizes, dtype=x.dtype, device=x.device)
 
 
 @serves("FreeAnchorRetinaHead", "AutoAssignHead")
 class PredictedBoxAdapter(DecodedAdapter):
-    """FreeAnchor, AutoAssign: they weigh candidates by scores, so predicted boxes decide."""
+    """Serves FreeAnchor and AutoAssign, which weigh candidates by scores: predicted boxes decide."""
 
     RECORDED: ClassVar[str] = "loss_by_feat"
 
     def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
-        """See :class:`DecodedAdapter`."""
-        levels = [level[image].permute(1, 2, 0).reshape(-1, 4) for level in args[1]]
+        """Decode the predicted boxes of all levels."""
+        levels = [
+            level[image].permute(1, 2, 0).reshape(-1, 4) for level in args[1]
+        ]  # (p * 4, H, W) -> (H * W * p, 4)
         priors = torch.cat(self.priors(levels[0]))
         return self.head[0].bbox_coder.decode(priors, torch.cat(levels))
 
 
 @serves("CenterNetUpdateHead")
 class CenterRegionAdapter(DecodedAdapter):
-    """CenterNet2's head: the 3x3 cells round a centre, as the head's own box targets say."""
+    """Serves the head of CenterNet2, by the box targets that it gives the 3x3 cells round a centre."""
 
     RECORDED: ClassVar[str] = "get_targets"
 
     def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
-        """See :class:`DecodedAdapter`."""
-        found, first = [], 0
+        """Put the sides that the targets name round the points, level by level."""
+        boxes, first = [], 0
         for points, stride, call in zip(args[0], self.head[0].strides, self.features.calls, strict=True):
-            mine = slice(first + image * len(points), first + (image + 1) * len(points))
-            sides = result[1][mine].clamp(min=0) * stride
-            found.append(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1))
+            of_image = slice(first + image * len(points), first + (image + 1) * len(points))
+            sides = result[1][of_image].clamp(min=0) * stride  # (H * W, 4) left, top, right, bottom in pixels
+            boxes.append(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1))  # (H * W, 4) xyxy
             first += len(points) * len(call.x)
-        return torch.cat(found)
+        return torch.cat(boxes)
 
 
 @serves("CenterNetHead")
 class CenterAdapter(DecodedAdapter):
-    """CenterNet: the cell that holds a centre, as the head's own targets say."""
+    """Serves CenterNet, by the targets that it gives the cell that holds a centre."""
 
     RECORDED: ClassVar[str] = "get_targets"
 
     def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
-        """See :class:`DecodedAdapter`."""
+        """Make boxes of the targets for size and offset, which are zero but at centres."""
         shape, pixels = args[2], args[3]
         targets = result[0]
         size, offset = targets["wh_target"][image], targets["offset_target"][image]
         rows, cols = torch.meshgrid(*(torch.arange(n, device=size.device) for n in shape[2:]), indexing="ij")
-        centre = torch.stack([cols, rows]) + offset
+        centre = torch.stack([cols, rows]) + offset  # (2, H, W) in cells
         scale = size.new_tensor([pixels[1] / shape[3], pixels[0] / shape[2]]).view(2, 1, 1)
-        boxes = torch.cat([centre - size / 2, centre + size / 2]) * scale.repeat(2, 1, 1)
-        return boxes.flatten(1).t()
+        boxes = torch.cat([centre - size / 2, centre + size / 2]) * scale.repeat(
+            2, 1, 1
+        )  # (4, H, W) in pixels
+        return boxes.flatten(1).t()  # (H * W, 4)

@@ -1,4 +1,4 @@
-"""What a detector's classification layers read in one step, and how places in it become embeddings."""
+"""Features are what a detector's classification layers read in one step; places in them become embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from torch.nn import functional as F
 
 @dataclass
 class Places:
-    """Where n slots are: ``index (n,)`` as :class:`Features` counts; ``ids (n,)``, background negative."""
+    """Says where n slots are.
+
+    Attributes:
+        index: ``(n,)`` places, as :class:`Features` counts them.
+        ids: ``(n,)`` instance of each, background negative.
+    """
 
     index: Tensor
     ids: Tensor
@@ -21,7 +26,7 @@ class Places:
 
 @dataclass
 class Call:
-    """One call of a classification layer.
+    """Keeps one call of a classification layer.
 
     Attributes:
         x: its input, a map ``(B, C, H, W)`` or rows ``(N, C)``.
@@ -37,17 +42,17 @@ class Call:
 
     @property
     def count(self) -> int:
-        """Places in this call."""
+        """Number of places in this call."""
         return self.x.numel() // max(1, self.x.shape[1]) * self.priors
 
 
 class Features:
-    """Inputs of the classification layers, in the order in which the detector called them.
+    """Keeps the inputs of the classification layers, in the order in which the detector called them.
 
     A *place* is the number of one prediction: calls in their order, then image, row, column, prior.
 
     Args:
-        kernel: side of the neighbourhood in a map that a slot reads, in cells; 1 or 3.
+        kernel: side of the neighbourhood in a map that a slot reads, 1 or 3 cells.
     """
 
     def __init__(self, kernel: int = 1) -> None:
@@ -55,24 +60,29 @@ class Features:
         self.calls: list[Call] = []
 
     def add(self, x: Tensor, classifier: int = 0, priors: int = 1) -> int:
-        """Keep the input of a call, see :class:`Call`. Returns its first place."""
-        first = self.calls[-1].first + self.calls[-1].count if self.calls else 0
+        """Keep the input of a call, as :class:`Call` describes it, and return its first place."""
+        first = self.count
         self.calls.append(Call(x, classifier, priors, first))
         return first
+
+    @property
+    def count(self) -> int:
+        """Number of places in all calls of this step."""
+        return self.calls[-1].first + self.calls[-1].count if self.calls else 0
 
     def clear(self) -> None:
         """Forget this step."""
         self.calls = []
 
     def image_of(self, index: Tensor) -> Tensor:
-        """Row of the batch of each place, where all calls were maps."""
+        """Return the row of the batch of each place ``(n,)``, where all calls were maps."""
         image = torch.zeros_like(index)
-        for call, here in self._visited(index):
-            image[here] = (index[here] - call.first) // (call.count // max(1, len(call.x)))
+        for call, inside in self._visited(index):
+            image[inside] = (index[inside] - call.first) // (call.count // max(1, len(call.x)))
         return image
 
     def embed(self, index: Tensor, projectors: Iterable[Any]) -> Tensor:
-        """Embeddings at places, with graph.
+        """Embed places, with graph.
 
         Args:
             index: ``(n,)`` places.
@@ -83,51 +93,60 @@ class Features:
         """
         order, rows = [], []
         for number, projector in enumerate(projectors):
-            where, features, prior = self._gather(index, number)
+            where, features, prior = self._gather(index, number)  # (m,), (m, kernel * kernel * C), (m,)
             if features is None:
                 weight = projector.hidden.weight
                 features = weight.new_zeros(0, weight.shape[1])
             order.append(where)
-            rows.append(projector(features, prior))
-        return torch.cat(rows)[torch.cat(order).argsort()]
+            rows.append(projector(features, prior))  # (m, embed_dim)
+        return torch.cat(rows)[torch.cat(order).argsort()]  # (n, embed_dim), back in the order of index
 
     def _gather(self, index: Tensor, classifier: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """What of ``index`` one classifier saw: positions in it, features, priors where it has several."""
+        """Gather what one classifier saw of ``index (n,)``.
+
+        Returns:
+            For the m places that were its: ``(m,)`` positions in ``index``, features
+            ``(m, kernel * kernel * C)`` or None where it was not visited, ``(m,)`` priors or None where a
+            location has one.
+        """
         order, features, priors = [index.new_zeros(0)], [], []
         several = False
-        for call, here in self._visited(index, classifier):
-            local = index[here] - call.first
-            order.append(here)
+        for call, inside in self._visited(index, classifier):
+            local = index[inside] - call.first  # (c,) places within the call
+            order.append(inside)
             priors.append(local % call.priors)
-            features.append(read(call.x, local // call.priors, self.kernel))
+            features.append(read(call.x, local // call.priors, self.kernel))  # (c, kernel * kernel * C)
             several |= call.priors > 1
         if not features:
             return order[0], None, None
         return torch.cat(order), torch.cat(features), torch.cat(priors) if several else None
 
     def _visited(self, index: Tensor, classifier: int | None = None) -> list[tuple[Call, Tensor]]:
+        """List calls, of one classifier or of all, with the positions in ``index`` of the places inside."""
         calls = [c for c in self.calls if classifier is None or c.classifier == classifier]
         inside = [((index >= c.first) & (index < c.first + c.count)).nonzero().flatten() for c in calls]
         return list(zip(calls, inside, strict=True))
 
 
 def read(x: Tensor, cell: Tensor, kernel: int) -> Tensor:
-    """Rows of ``x (N, C)``, or the ``kernel x kernel`` neighbourhoods in ``x (B, C, H, W)``, at cells.
+    """Read rows of ``x (N, C)``, or ``kernel x kernel`` neighbourhoods in ``x (B, C, H, W)``, at n cells.
 
     Returns:
-        ``(n, C * kernel * kernel)``.
+        ``(n, kernel * kernel * C)``.
     """
     if x.dim() == 2:
-        return x[cell]
+        return x[cell]  # (N, C) -> (n, C)
     height, width = x.shape[2:]
-    image, row, col = cell // (height * width), cell // width % height, cell % width
+    image, row, col = cell // (height * width), cell // width % height, cell % width  # (n,) each
     if kernel == 1:
-        return x[image, :, row, col]
+        return x[image, :, row, col]  # (B, C, H, W) -> (n, C)
     step = torch.arange(kernel, device=x.device)
-    padded = F.pad(x, (kernel // 2,) * 4)
-    rows = (row[:, None, None] + step[:, None]).expand(-1, kernel, kernel)
-    cols = (col[:, None, None] + step).expand(-1, kernel, kernel)
-    return padded[image[:, None, None], :, rows, cols].flatten(1)
+    padded = F.pad(x, (kernel // 2,) * 4)  # (B, C, H + kernel - 1, W + kernel - 1)
+    rows = (row[:, None, None] + step[:, None]).expand(-1, kernel, kernel)  # (n, kernel, kernel)
+    cols = (col[:, None, None] + step).expand(-1, kernel, kernel)  # (n, kernel, kernel)
+    return padded[image[:, None, None], :, rows, cols].flatten(
+        1
+    )  # (n, kernel, kernel, C) -> (n, kernel * kernel * C)
 
 
 def sample_slots(ids: Tensor, group: Tensor, num: int, pos_fraction: float = 1.0) -> Tensor:
@@ -143,14 +162,15 @@ def sample_slots(ids: Tensor, group: Tensor, num: int, pos_fraction: float = 1.0
         Indices of the chosen, ``(m,)``.
     """
     most = round(num * pos_fraction)
-    luck = torch.rand(len(ids), device=ids.device)
+    priority = torch.rand(len(ids), device=ids.device)
     chosen = []
     for member in (group == g for g in group.unique()):
-        positive = _draw(luck, member & (ids >= 0), most)
-        chosen += [positive, _draw(luck, member & (ids < 0), num - len(positive))]
+        positive = _draw(priority, member & (ids >= 0), most)
+        chosen += [positive, _draw(priority, member & (ids < 0), num - len(positive))]
     return torch.cat(chosen) if chosen else ids.new_zeros(0)
 
 
-def _draw(luck: Tensor, among: Tensor, num: int) -> Tensor:
+def _draw(priority: Tensor, among: Tensor, num: int) -> Tensor:
+    """List at most ``num`` indices of highest ``priority (n,)`` where ``among (n,)`` holds."""
     where = among.nonzero().flatten()
-    return where[luck[where].topk(min(num, len(where))).indices]
+    return where[priority[where].topk(min(num, len(where))).indices]

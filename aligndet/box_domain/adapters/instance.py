@@ -1,4 +1,4 @@
-"""Adapters for one-stage heads that give masks too: the mask branch is there, and nothing trains it."""
+"""Adapters for one-stage heads that give masks too, whose mask branch stays untrained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aligndet.box_domain.adapters.score import ScoreAdapter
 
 @serves("YOLACTHead")
 class MaskCoefficientAdapter(ScoreAdapter):
-    """YOLACT: a layer beside the classifier gives coefficients of masks."""
+    """Serves YOLACT, where a layer beside the classifier gives coefficients of masks."""
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         super().__init__(detector, classifiers, **options)
@@ -24,7 +24,7 @@ class MaskCoefficientAdapter(ScoreAdapter):
 
 @serves("RTMDetInsHead")
 class MaskKernelAdapter(ScoreAdapter):
-    """RTMDet-Ins: a tower beside those of class and box gives kernels of masks.
+    """Serves RTMDet-Ins, where a tower beside those of class and box gives kernels of masks.
 
     Its relative without masks will not do: mmdet gives this head one tower for class and box.
     """
@@ -39,7 +39,7 @@ class MaskKernelAdapter(ScoreAdapter):
             part.requires_grad_(False)
 
     def label(self, samples: list[Any]) -> None:
-        """See :class:`ScoreAdapter`; the head asks for masks, of which it uses none."""
+        """Add the empty masks that the head asks for and does not use."""
         super().label(samples)
         for sample in samples:
             count = len(sample.gt_instances)
@@ -47,5 +47,5 @@ class MaskKernelAdapter(ScoreAdapter):
 
 
 def no_mask_loss(mask_feat: Tensor, *_: Any) -> Tensor:
-    """Stands where the loss of masks stood."""
+    """Return zero where the loss of masks stood."""
     return mask_feat.new_zeros(())

@@ -15,7 +15,7 @@ from aligndet.box_domain.slots import NO_INSTANCE
 
 
 class LabelAdapter(Adapter):
-    """Instance ids travel as labels, through the head's own assigner, to a recorder at ``loss_cls``."""
+    """Sends instance ids as labels through the assigner of the head to a recorder at ``loss_cls``."""
 
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc", "loss_cls")
 
@@ -30,12 +30,12 @@ class LabelAdapter(Adapter):
         head.num_classes, head.cls_out_channels = BACKGROUND, 1
 
     def label(self, samples: list[Any]) -> None:
-        """Labels are instance ids."""
+        """Set labels to instance ids."""
         for sample in samples:
             sample.gt_instances.labels = sample.gt_instances.instance_ids
 
     def places(self, samples: list[Any]) -> Places:
-        """What the recorder received."""
+        """Return what the recorder received."""
         places = self.recorder.drain()
         if places is None:
             empty = torch.zeros(0, dtype=torch.long, device=_device(self.projectors))
@@ -43,14 +43,17 @@ class LabelAdapter(Adapter):
         return Places(places.index, torch.where(places.ids == BACKGROUND, NO_INSTANCE, places.ids))
 
     def clear(self) -> None:
-        """See :class:`Adapter`."""
+        """Forget this step and what was recorded."""
         super().clear()
         self.recorder.drain()
 
 
 @serves("AnchorHead", "SABLRetinaHead", "RepPointsHead", "FoveaHead")
 class AnchorAdapter(LabelAdapter):
-    """RetinaNet: 2,048 anchors per image; projector 1x1, an own last layer per anchor (paper's setting)."""
+    """Serves RetinaNet with 2,048 anchors per image and a 1x1 projector, as in the paper.
+
+    The projector has a last layer for each anchor shape.
+    """
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, **options})
@@ -58,7 +61,7 @@ class AnchorAdapter(LabelAdapter):
 
 @serves("FCOSHead")
 class PointAdapter(LabelAdapter):
-    """FCOS: 2,048 points per batch; projector 3x3 then 1x1 (paper's setting)."""
+    """Serves FCOS with 2,048 points per batch and a projector of 3x3, then 1x1, as in the paper."""
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, "per": "batch", "kernel": 3, **options})

@@ -1,4 +1,4 @@
-"""The recorder idea: let the detector's own code carry slots to where its own assigner left the ids.
+"""Pointer and recorder let a detector's code carry places to where its assigner left the ids.
 
 Every mmdet head reshapes its classifier's output, assigns labels, and hands both to ``loss_cls``. So
 
@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from aligndet.box_domain.adapters.features import Features, Places
+from aligndet.common.errors import InputError
 
-#: Background label of a head in pre-training; above every instance id.
+#: Background label of a head in pre-training, above every instance id.
 BACKGROUND = 1 << 40
 
-#: Places are carried in float32, which holds integers up to here.
+#: Places are carried in float32, which is exact for integers up to this one.
 _LARGEST = 1 << 24
 
 
@@ -32,7 +33,7 @@ class Pointer(nn.Module):
     Args:
         features: where inputs are kept.
         classifier: number of the layer it stands for.
-        priors: predictions per location of a map (anchors); 1 for points.
+        priors: predictions per location of a map (anchors), 1 for points.
     """
 
     def __init__(self, features: Features, classifier: int = 0, priors: int = 1) -> None:
@@ -47,12 +48,15 @@ class Pointer(nn.Module):
 
         Returns:
             ``(B, priors, H, W)`` or ``(N, 1)`` float32: what a classifier with one class would have.
+
+        Raises:
+            InputError: there are more places than float32 holds integers.
         """
         first = self.features.add(x, self.classifier, self.priors)
-        shape = (x.shape[0], *x.shape[2:], self.priors)
+        shape = (x.shape[0], *x.shape[2:], self.priors)  # (B, H, W, priors) or (N, priors)
         last = first + torch.Size(shape).numel()
         if last > _LARGEST:
-            raise ValueError(
+            raise InputError(
                 f"A view of this batch has more than {_LARGEST} places; lower the batch size per GPU."
             )
         places = torch.arange(first, last, dtype=torch.float32, device=x.device).view(shape)
@@ -60,7 +64,7 @@ class Pointer(nn.Module):
 
 
 class Recorder(nn.Module):
-    """Stands where ``loss_cls`` stood: keeps the places and ids of a step, returns no loss."""
+    """Stands where ``loss_cls`` stood, keeps the places and ids of a step, and returns no loss."""
 
     use_sigmoid = True
 
@@ -69,7 +73,16 @@ class Recorder(nn.Module):
         self.calls: list[Places] = []
 
     def forward(self, places: Tensor, labels: Tensor, weight: Tensor | None = None, **_: Any) -> Tensor:
-        """Args as ``loss_cls``: ``places (n, 1)``, ``labels (n,)``, ``weight (n,)``; weight 0 is ignored."""
+        """Keep places and ids that count.
+
+        Args:
+            places: ``(n, 1)``, what the pointer gave.
+            labels: ``(n,)`` ids.
+            weight: ``(n,)``, 0 where a prediction is ignored.
+
+        Returns:
+            Zero.
+        """
         index, ids = places.detach()[:, 0].long(), labels
         if weight is not None:
             counted = weight > 0
@@ -78,7 +91,7 @@ class Recorder(nn.Module):
         return places.new_zeros(())
 
     def drain(self) -> Places | None:
-        """All calls of the step as one; None where the head never asked for a loss."""
+        """Forget all calls and return them as one, or None where the head never asked for a loss."""
         calls, self.calls = self.calls, []
         if not calls:
             return None

@@ -1,4 +1,4 @@
-"""The projector: from what a detector's classifier reads to an embedding."""
+"""The projector maps what a detector's classifier reads to an embedding."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch.nn.functional import linear
 
 
 class Projector(nn.Module):
-    """Two layers with a ReLU between (the MoCo v2 shape), applied to slots only.
+    """Applies two layers with a ReLU between (MoCo v2, arXiv 2003.04297) to slots only.
 
     The published projectors are convolutions over whole feature maps. Here features are gathered at the
     sampled slots first and the same layers act as linear ones, which gives equal numbers at a fraction
     of the cost: a RetinaNet view at 800x1333 px has 200,000 anchors and 2,048 slots.
 
     Args:
-        in_features: width of one slot's input; ``9 * channels`` where a 3x3 neighbourhood is read.
+        in_features: width of one slot's input, ``9 * channels`` where a 3x3 neighbourhood is read.
         embed_dim: width of the embedding.
         hidden: width of the hidden layer.
         priors: each prior of a location (anchor shape) has a last layer of its own.
@@ -32,17 +32,17 @@ class Projector(nn.Module):
 
         Args:
             features: ``(..., in_features)``.
-            prior: ``(n,)`` which prior each of n slots is; None where a location has one.
+            prior: ``(n,)`` which prior each of n slots is, or None where a location has one.
 
         Returns:
             ``(..., embed_dim)``.
         """
-        hidden = self.hidden(features).relu()
+        hidden = self.hidden(features).relu()  # (n, in_features) -> (n, hidden)
         if prior is None:
             return self.out(hidden)
-        weights = self.out.weight.split(self.embed_dim)
+        weights = self.out.weight.split(self.embed_dim)  # (priors * d, hidden) -> priors of (d, hidden)
         biases = self.out.bias.split(self.embed_dim)
         order = prior.argsort()
         counts = prior.bincount(minlength=len(weights)).tolist()
         groups = zip(hidden[order].split(counts), weights, biases, strict=True)
-        return torch.cat([linear(*group) for group in groups])[order.argsort()]
+        return torch.cat([linear(*group) for group in groups])[order.argsort()]  # (n, d), as features are

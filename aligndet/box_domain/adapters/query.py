@@ -1,9 +1,8 @@
-"""Adapter for set predictors (the DETR family, Sparse R-CNN): class scores take part in the matching.
+"""Adapter for set predictors (the DETR family, Sparse R-CNN), whose matching reads class scores.
 
-The head keeps its own classifier, on clusters or on one class, with its own loss and cost. One class more
-is not a class: its score says, for each prediction, *where it is*, and is so low that no loss or cost feels
-it. The head's own code carries it through layers, denoising groups and top-k to the assigner, which so
-learns ids and places together.
+The head keeps its classifier, on clusters or on one class, with its loss and cost. One channel more than
+classes says, for each prediction, *where it is*, in a score so low that no loss or cost feels it. The head's
+code carries it through layers, denoising groups and top-k to the assigner, where ids and places so meet.
 """
 
 from __future__ import annotations
@@ -18,14 +17,15 @@ from aligndet.box_domain.adapters.base import Adapter, Detector, serves
 from aligndet.box_domain.adapters.classifiers import Classifier, set_classes
 from aligndet.box_domain.adapters.features import Features, Places
 from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, MatchRecorder, check_clusters
+from aligndet.common.errors import InputError
 
 #: The place of a prediction is carried as a score this much below zero: sigmoid and softmax give 0, and
-#: float32 still counts in ones.
+#: float32 is exact for integers.
 FAR_BELOW = 1 << 23
 
 
-class Numberer:
-    """A forward hook that keeps what a classifier reads and writes places into one of its channels."""
+class IndexWriter:
+    """Forward hook that keeps what a classifier reads and writes places into one of its channels."""
 
     def __init__(self, features: Features, number: int, channel: int) -> None:
         self.features, self.number, self.channel = features, number, channel
@@ -35,15 +35,16 @@ class Numberer:
         rows = scores.shape[:-1]
         last = first + rows.numel()
         if last > FAR_BELOW:
-            raise ValueError(f"A view of this batch has more than {FAR_BELOW} queries; lower the batch size.")
+            raise InputError(f"A view of this batch has more than {FAR_BELOW} queries; lower the batch size.")
         places = torch.arange(FAR_BELOW + first, FAR_BELOW + last, device=scores.device).view(*rows, 1)
         before, after = scores[..., : self.channel], scores[..., self.channel + 1 :]
+        # (..., channel), (..., 1), (..., rest) -> the shape of scores
         return torch.cat([before.float(), -places.float(), after.float()], -1)
 
 
 @serves("DETRHead", "SparseRoIHead")
 class QueryAdapter(Adapter):
-    """DETR: every query of every decoder layer is a slot, ids pooled over layers (paper's setting)."""
+    """Serves DETR: every query of every decoder layer is a slot, ids pooled over layers, as in the paper."""
 
     RECIPE: ClassVar[str] = "transformer"
 
@@ -59,28 +60,30 @@ class QueryAdapter(Adapter):
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
-        """See :class:`Adapter`: clusters, or object against background, and the channel of places."""
+        """Set the classes to clusters, or object against background, and one channel for places."""
         set_classes(detector, num_clusters + 1)
 
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
-        """See :class:`Adapter`."""
+        """Hook the writer of places to a classifier."""
         layer = detector.get_submodule(classifier.name)
-        layer.register_forward_hook(Numberer(self.features, number, self.num_clusters))
+        layer.register_forward_hook(IndexWriter(self.features, number, self.num_clusters))
 
     def label(self, samples: list[Any]) -> None:
-        """Labels stay clusters."""
+        """Leave the labels, which are clusters."""
         check_clusters(samples, self.num_clusters)
 
     def places(self, samples: list[Any]) -> Places:
-        """Every query that was matched, of every layer, with the place its scores carry."""
-        carried = [match.predictions.scores[:, self.num_clusters] for match in self.matches]
-        index = (-torch.cat(carried).detach()).long() - FAR_BELOW
-        ids = torch.cat([match.ids for match in self.matches])
+        """Read the place of every query that was matched, in every layer, from its scores."""
+        carried = [
+            match.predictions.scores[:, self.num_clusters] for match in self.matches
+        ]  # (queries,) each
+        index = (-torch.cat(carried).detach()).long() - FAR_BELOW  # (p,), p = images * layers * queries
+        ids = torch.cat([match.ids for match in self.matches])  # (p,)
         counted = ids != LEFT_OUT
         return Places(index[counted], ids[counted])
 
     def clear(self) -> None:
-        """See :class:`Adapter`."""
+        """Forget this step and its matches."""
         super().clear()
         self.matches.clear()
 

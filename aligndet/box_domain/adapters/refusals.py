@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.common.errors import InputError
 
 _LANGUAGE = (
     "it classifies by comparing with text, and proposals have none",
@@ -46,7 +47,7 @@ def refuse(detector: Any) -> None:
         detector: an mmdet model config.
 
     Raises:
-        ValueError: says why, and what to use instead.
+        InputError: says why, and what to use instead.
     """
     for config in (detector, detector.get("bbox_head"), detector.get("mask_head")):
         if not isinstance(config, dict):
@@ -56,4 +57,4 @@ def refuse(detector: Any) -> None:
         for name in names:
             if name in _REFUSED:
                 why, instead = _REFUSED[name]
-                raise ValueError(f"model.detector: {kind} cannot be pre-trained here: {why}. {instead}.")
+                raise InputError(f"model.detector: {kind} cannot be pre-trained here: {why}. {instead}.")

@@ -1,4 +1,4 @@
-"""Adapter for two-stage detectors: RoIs are slots, matched by the head's own assigner and sampler."""
+"""Adapter for two-stage detectors, whose slots are RoIs, matched by the assigner and sampler of the head."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from aligndet.box_domain.adapters.matches import CallRecorder
 from aligndet.box_domain.slots import NO_INSTANCE
 
 
-class Mute(nn.Module):
-    """Stands where a classifier of RoIs stood: keeps what it would read, scores 0."""
+class ZeroLogits(nn.Module):
+    """Stands where a classifier of RoIs stood, keeps what it would read, and scores 0."""
 
     def __init__(self, features: Features, number: int, classes: int) -> None:
         super().__init__()
         self.features, self.number, self.classes = features, number, classes
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C)`` gives ``(N, classes)``."""
+        """Keep ``x (N, C)`` and return zeros ``(N, classes)``."""
         self.features.add(x, self.number)
         return x.new_zeros(len(x), self.classes)
 
 
 @serves("StandardRoIHead", "CascadeRoIHead")
 class RoIAdapter(Adapter):
-    """Faster, Mask and Cascade R-CNN: every RoI that was sampled is a slot, in every stage.
+    """Serves Faster, Mask and Cascade R-CNN: every RoI that was sampled is a slot, in every stage.
 
     Paper's setting for one stage: 4,096 RoIs, positives only, so there is no background; the RPN trains on
     4,096 anchors. Cascades keep their own samplers. The box regressor is class-agnostic. A detector without
@@ -40,7 +40,7 @@ class RoIAdapter(Adapter):
 
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc", "loss_cls")
     RECIPE: ClassVar[str] = "cnn_two_stage"
-    #: Jittered copies of each proposal, and how far sides move, as a part of them.
+    #: Jittered copies of each proposal, and how far its sides move, as a fraction of the side.
     COPIES: ClassVar[int] = 8
     JITTER: ClassVar[float] = 0.15
     #: Classifiers that a head has for each RoI.
@@ -55,7 +55,7 @@ class RoIAdapter(Adapter):
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
-        """See :class:`Adapter`."""
+        """Make box regressors class-agnostic and set the samplers."""
         super().prepare(detector, 1)
         heads = detector.roi_head.bbox_head
         for head in heads if isinstance(heads, (list, tuple)) else [heads]:
@@ -64,7 +64,7 @@ class RoIAdapter(Adapter):
 
     @classmethod
     def set_samplers(cls, train: ConfigDict) -> None:
-        """The paper's samplers, for a detector of one stage; those of cascades stay."""
+        """Set the paper's samplers for a detector of one stage, and leave those of cascades."""
         if isinstance(train.rcnn, (list, tuple)):
             return
         if isinstance(train.get("rpn"), dict):
@@ -72,18 +72,18 @@ class RoIAdapter(Adapter):
         train.rcnn.sampler = _sampler(neg_pos_ub=0, add_gt_as_proposals=True)
 
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
-        """See :class:`Adapter`."""
+        """Put zero logits where the classifier stood."""
         name, _, layer = classifier.name.rpartition(".")
         head = detector.get_submodule(name)
-        setattr(head, layer, Mute(self.features, number, outputs(getattr(head, layer))))
+        setattr(head, layer, ZeroLogits(self.features, number, outputs(getattr(head, layer))))
 
     def label(self, samples: list[Any]) -> None:
-        """RoIs are matched without classes."""
+        """Set labels to 0, because RoIs are matched without classes."""
         for sample in samples:
             sample.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
 
     def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Any, Losses]:
-        """See :class:`Adapter`."""
+        """Run the detector on one view, with jittered proposals where it has no RPN."""
         if not detector.with_rpn:
             for sample in samples:
                 boxes = jitter(sample.gt_instances.bboxes, self.COPIES, self.JITTER, sample.img_shape)
@@ -91,50 +91,59 @@ class RoIAdapter(Adapter):
         return super().forward(detector, inputs, samples)
 
     def places(self, samples: list[Any]) -> Places:
-        """RoIs in the order in which the heads read them: stages, images, positives, background."""
-        known = [sample.gt_instances.instance_ids for sample in samples]
-        ids = [known[0].new_zeros(0)]
+        """Give ids to RoIs in the order in which heads read them: stages, images, positives, background."""
+        proposal_ids = [sample.gt_instances.instance_ids for sample in samples]
+        ids = [proposal_ids[0].new_zeros(0)]
         for (results, *_), _ in self.sampled:
             for turn in range(self.PER_ROI):
                 for image, result in enumerate(results):  # Trident repeats the batch, once per branch
-                    mine = known[image % len(known)]
-                    background = mine.new_full((len(result.neg_inds),), NO_INSTANCE)
-                    ids += [self.ids_of(result, turn, mine), background]
-        found = torch.cat(ids)
-        return Places(torch.arange(len(found), device=found.device), found)
+                    of_image = proposal_ids[image % len(proposal_ids)]  # (G,)
+                    background = of_image.new_full((len(result.neg_inds),), NO_INSTANCE)
+                    ids += [self.ids_of(result, turn, of_image), background]  # (positives,), (negatives,)
+        return self.in_order(torch.cat(ids))
 
-    def ids_of(self, result: Any, turn: int, known: Tensor) -> Tensor:
-        """Ids of one image's positive RoIs, for the head's classifier number ``turn``."""
-        return known[result.pos_assigned_gt_inds]
+    def ids_of(self, result: Any, turn: int, proposal_ids: Tensor) -> Tensor:
+        """Return ids of one image's positive RoIs, for the head's classifier number ``turn``."""
+        return proposal_ids[result.pos_assigned_gt_inds]  # (G,) -> (positives,)
 
     def clear(self) -> None:
-        """See :class:`Adapter`."""
+        """Forget this step and its samples."""
         super().clear()
         self.sampled.clear()
 
 
 @serves("MultiInstanceRoIHead")
 class CrowdAdapter(RoIAdapter):
-    """CrowdDet: an RoI speaks about two instances, each with a classifier; its sampler stays."""
+    """Serves CrowdDet, where an RoI speaks about two instances, each with a classifier."""
 
     PER_ROI: ClassVar[int] = 2
 
     @classmethod
     def set_samplers(cls, train: ConfigDict) -> None:
-        """See :class:`RoIAdapter`."""
+        """Leave the samplers."""
 
-    def ids_of(self, result: Any, turn: int, known: Tensor) -> Tensor:
-        """See :class:`RoIAdapter`; an RoI that holds one instance only has background as its second."""
+    def ids_of(self, result: Any, turn: int, proposal_ids: Tensor) -> Tensor:
+        """Return ids as of other RoIs, with background as the second of an RoI that holds one instance."""
         is_object = result.pos_gt_labels[:, turn] == 1  # its assigner's labels: 1 object, 0 background
         gt = torch.where(is_object, result.pos_assigned_gt_inds[:, turn], 0)
-        return torch.where(is_object, known[gt], NO_INSTANCE)
+        return torch.where(is_object, proposal_ids[gt], NO_INSTANCE)
 
 
-def jitter(boxes: Tensor, copies: int, part: float, shape: tuple[int, int]) -> Tensor:
-    """``copies`` of each xyxy box, each side moved by up to ``part`` of the box, inside an image (h, w)."""
+def jitter(boxes: Tensor, copies: int, fraction: float, shape: tuple[int, int]) -> Tensor:
+    """Make jittered copies of boxes.
+
+    Args:
+        boxes: ``(n, 4)`` xyxy in pixels.
+        copies: of each box.
+        fraction: of a box's side by which each of its sides moves at most.
+        shape: height and width of the image, which copies do not leave.
+
+    Returns:
+        ``(copies * n, 4)`` xyxy.
+    """
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     many, sizes = boxes.repeat(copies, 1), size.repeat(copies, 1)
-    moved = many + (torch.rand_like(many) * 2 - 1) * part * sizes
+    moved = many + (torch.rand_like(many) * 2 - 1) * fraction * sizes
     limit = moved.new_tensor([shape[1], shape[0]] * 2)
     return torch.minimum(moved.clamp(min=0), limit)
 

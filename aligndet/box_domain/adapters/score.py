@@ -1,7 +1,7 @@
-"""Adapter for dense heads whose loss or matching reads class scores: they stay honest.
+"""Adapter for dense heads whose loss or matching reads class scores.
 
-The head keeps its own classifier, on clusters or on one class (objectness), with its own loss. The projector
-reads what the classifier reads, and ids come from the head's own assigner.
+Such a head keeps its real classifier, on clusters or on one class (objectness), with its loss. The projector
+reads what the classifier reads, and ids come from the assigner of the head.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from aligndet.box_domain.adapters.features import Features, Places
 from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, MatchRecorder, best_or, check_clusters
 
 
-class Tap:
-    """A forward pre-hook that keeps what a layer reads. An object, so that a copied model has its own."""
+class InputTap:
+    """Forward pre-hook that keeps what a layer reads, an object so that a copied model has another."""
 
     def __init__(self, features: Features, number: int, priors: int) -> None:
         self.features, self.number, self.priors = features, number, priors
@@ -33,9 +33,9 @@ class Tap:
     *("SSDHead", "YOLOFHead", "YOLOV3Head", "YOLOXHead", "RTMDetHead"),
 )
 class ScoreAdapter(Adapter):
-    """Any dense head with an assigner: every prior is a slot candidate, 2,048 per image are kept."""
+    """Serves any dense head with an assigner: every prior may be a slot, 2,048 per image are kept."""
 
-    #: Attributes of the head that hold the assigner of classification; those it has are recorded.
+    #: Attributes that may hold the assigner of classification: those that the head has are recorded.
     ASSIGNERS: ClassVar[tuple[str, ...]] = (
         "assigner",
         "cls_assigner",
@@ -50,50 +50,49 @@ class ScoreAdapter(Adapter):
         self.record(self.head[0])
 
     def head_of(self, detector: Detector) -> Any:
-        """The head that matches and classifies."""
+        """Return the head that matches and classifies."""
         return detector.bbox_head
 
     def record(self, head: Any) -> None:
-        """Stand recorders where the head's assigners stand."""
-        own = {name: getattr(head, name, None) for name in self.ASSIGNERS}
-        recorders = {id(a): MatchRecorder(a, self.matches) for a in own.values() if a is not None}
-        for name, assigner in own.items():
+        """Put recorders where the assigners of the head stand."""
+        assigners = {name: getattr(head, name, None) for name in self.ASSIGNERS}
+        recorders = {id(a): MatchRecorder(a, self.matches) for a in assigners.values() if a is not None}
+        for name, assigner in assigners.items():
             if assigner is not None:
                 setattr(head, name, recorders[id(assigner)])
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
-        """See :class:`Adapter`; anchors that cross the border take part, so every prior can be counted."""
+        """Set the classes, and let anchors that cross the border take part so that every prior is counted."""
         super().prepare(detector, num_clusters)
         for config in (detector.get("train_cfg"), head_config(detector)):
             _allow_border(config)
 
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
-        """See :class:`Adapter`."""
+        """Tap the input of a classifier."""
         layer = detector.get_submodule(classifier.name)
-        layer.register_forward_pre_hook(Tap(self.features, number, classifier.priors))
+        layer.register_forward_pre_hook(InputTap(self.features, number, classifier.priors))
 
     def label(self, samples: list[Any]) -> None:
-        """Labels stay clusters."""
+        """Leave the labels, which are clusters."""
         check_clusters(samples, max(1, self.head[0].num_classes))
 
     def clear(self) -> None:
-        """See :class:`Adapter`."""
+        """Forget this step and its matches."""
         super().clear()
         self.matches.clear()
 
     def places(self, samples: list[Any]) -> Places:
-        """Every prior of every image, in the order of the assigner: levels, rows, columns, priors."""
+        """Give ids to all priors of all images, as the assigner orders them: levels, rows, columns."""
         index, ids = [], []
         for image, sample in enumerate(samples):
-            everywhere = self.places_of(image)
-            here, found = self.ids_of(image, sample, everywhere)
-            index.append(here)
-            ids.append(found)
+            counted, counted_ids = self.ids_of(image, sample, self.places_of(image))  # (P,) -> (p,), (p,)
+            index.append(counted)
+            ids.append(counted_ids)
         return Places(torch.cat(index), torch.cat(ids))
 
     def places_of(self, image: int) -> Tensor:
-        """Places of one image's priors, level by level."""
+        """List the places ``(P,)`` of one image's priors, level by level."""
         spans = []
         for call in self.features.calls:
             size = call.count // len(call.x)
@@ -102,7 +101,7 @@ class ScoreAdapter(Adapter):
         return torch.cat(spans)
 
     def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Places of one image that count, and their ids."""
+        """Choose those ``(p,)`` of one image's ``places (P,)`` that count, and return them with their ids."""
         ids = self.ids_from(self.matches[image])
         if len(ids) != len(places):
             places = places[self._valid(sample, len(ids), places.device)]
@@ -110,24 +109,21 @@ class ScoreAdapter(Adapter):
         return places[counted], ids[counted]
 
     def ids_from(self, match: Match) -> Tensor:
-        """``(n,)`` ids of the predictions that the assigner was shown."""
+        """Return ids ``(n,)`` of the predictions that the assigner was shown."""
         return match.ids
 
     def _valid(self, sample: Any, expected: int, device: torch.device) -> Tensor:
-        """Priors that lie on the image and not on the padding: the head shows its assigner only these."""
+        """List the priors on the image, as a head shows its assigner these and none on the padding."""
         head = self.head[0]
         generator = getattr(head, "prior_generator", None) or head.square_anchor_generator
         sizes = [call.x.shape[-2:] for call in self.features.calls]
         valid = torch.cat(generator.valid_flags(sizes, sample.metainfo["pad_shape"], device=device))
-        if int(valid.sum()) != expected:
-            raise RuntimeError(
-                f"{type(head).__name__} matched {expected} priors, where its prior generator counts "
-                f"{int(valid.sum())}; this head needs an adapter of its own: docs/adapters.md."
-            )
+        self.expect(expected, int(valid.sum()))
         return valid.nonzero().flatten()
 
 
 def _allow_border(config: Any) -> None:
+    """Set every ``allowed_border`` of a config to -1, for no limit, in place."""
     if isinstance(config, dict) and "allowed_border" in config:
         config["allowed_border"] = -1
     for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
@@ -136,7 +132,7 @@ def _allow_border(config: Any) -> None:
 
 @serves("PAAHead")
 class OverlapAdapter(ScoreAdapter):
-    """PAA: scores thin out its assigner's lax candidates (IoU 0.1); here IoU does.
+    """Serves PAA: IoU thins out the lax candidates (IoU 0.1) of its assigner, where scores do in PAA.
 
     An anchor is its proposal's from IoU 0.5, or if no other anchor overlaps that proposal more.
     """
@@ -144,7 +140,7 @@ class OverlapAdapter(ScoreAdapter):
     MIN_OVERLAP: ClassVar[float] = 0.5
 
     def ids_from(self, match: Match) -> Tensor:
-        """See :class:`ScoreAdapter`."""
+        """Leave out the candidates that overlap their proposal too little."""
         if match.overlaps is None:
             return match.ids
         enough = best_or(self.MIN_OVERLAP, match.ids, match.overlaps)

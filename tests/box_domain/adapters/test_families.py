@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.features import Call, Features, Places
-from aligndet.box_domain.adapters.query import FAR_BELOW, Numberer
+from aligndet.box_domain.adapters.query import FAR_BELOW, IndexWriter
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE, Slots
 from tests.ops.ops_cases import load_stand_in, use
@@ -227,11 +227,11 @@ def _heads(config: Any) -> list[Any]:
     return list(inner) if isinstance(inner, (list, tuple)) else [inner]
 
 
-def test_scores_that_carry_places_count_in_ones() -> None:
+def test_scores_that_carry_places_are_exact_integers() -> None:
     layer = torch.nn.Linear(4, 2)
     features = Features()
     features.add(torch.zeros(1_000_000, 1))
-    layer.register_forward_hook(Numberer(features, 0, 1))
+    layer.register_forward_hook(IndexWriter(features, 0, 1))
     scores = layer(torch.randn(2, 3, 4).half().float())
     assert (-scores[..., 1].long() - FAR_BELOW).flatten().tolist() == list(range(1_000_000, 1_000_006))
     assert scores[..., 1].sigmoid().max() == 0
