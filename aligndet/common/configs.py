@@ -1,23 +1,117 @@
-"""Read configs by file or by package (``mmdet::…``)."""
+"""Read configs by file or by package (``mmdet::…``, ``aligndet::…``) and name mistakes in one line."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-from mmengine.hub import get_config
+from aligndet.common.errors import InputError, nearest
 
-from aligndet.common.errors import InputError
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+SUFFIXES = (".py", ".json", ".yaml", ".yml")
+HOW = "give a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
+#: Keys at the top of configs that are not for mmdet 3, and what they are for.
+OTHERS = {
+    "MODEL": "detectron2",
+    "img_norm_cfg": "mmdet 2",
+    "lr_config": "mmdet 2",
+    "data": "mmdet 2",
+}
 
 
-def read_config(path: str) -> Config:
-    """A config file, or one inside an installed package: ``'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'``.
+def read_config(name: str) -> Config:
+    """Read a config file, or one of a package: ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
 
     Raises:
-        InputError: neither; the message repeats what was given.
+        InputError: there is no such config, it cannot be read, or it is for another program.
     """
-    if "::" in path:
-        return get_config(path)
-    if not Path(path).is_file():
-        raise InputError(f"Config not found: {path}. Give a file, or 'mmdet::folder/name.py'.")
-    return Config.fromfile(path)
+    from mmengine.config import Config
+
+    path = locate_config(name)
+    try:
+        config = Config.fromfile(str(path))
+    except Exception as error:  # a config is a program of the user
+        raise InputError(f"config {name}: {_reason(error)}") from error
+    _refuse_other_programs(name, config)
+    return config
+
+
+def read_model(name: str) -> Any:
+    """Read the ``model`` of a config.
+
+    Raises:
+        InputError: as :func:`read_config`, or the config has no model.
+    """
+    config = read_config(name)
+    if not isinstance(config.get("model"), dict):
+        raise InputError(f"config {name}: it has no model; give a config that trains a detector")
+    return config.model
+
+
+def locate_config(name: str) -> Path:
+    """Find the file of a config, without reading it and without loading any package.
+
+    Raises:
+        InputError: there is none of this name; the nearest name is suggested.
+    """
+    if "::" in name:
+        return _in_package(*name.split("::", 1))
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise InputError(f"config {name}: this is a folder; {HOW}")
+    if not path.is_file():
+        beside = [str(file) for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise InputError(f"config {name}: no such file{nearest(str(path), beside)}; {HOW}")
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"config {name}: expected a file that ends in {', '.join(SUFFIXES)}; {HOW}")
+    return path
+
+
+def _in_package(package: str, inside: str) -> Path:
+    """The file of a config that an installed package brings along, in its ``.mim`` folder."""
+    folder = _configs_of(package)
+    if folder is None:
+        known = [other for other in ("mmdet", "mmpretrain", "aligndet") if _configs_of(other)]
+        raise InputError(
+            f"config {package}::{inside}: no installed package {package} with configs"
+            f"{nearest(package, known)}; {HOW}"
+        )
+    path = folder / inside
+    if not path.is_file() or path.suffix not in SUFFIXES:
+        names = [file.relative_to(folder).as_posix() for file in folder.rglob("*.py")]
+        raise InputError(f"config {package}::{inside}: {package} has no such config{nearest(inside, names)}")
+    return path
+
+
+def _configs_of(package: str) -> Path | None:
+    """The folder of a package's configs; the package is not imported."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / ".mim" / "configs"
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def _refuse_other_programs(name: str, config: Config) -> None:
+    if "train_dataloader" in config:
+        return
+    for key, program in OTHERS.items():
+        if key in config:
+            raise InputError(f"config {name}: it is for {program} (it has {key}); give a config for mmdet 3")
+
+
+def _reason(error: BaseException) -> str:
+    """What is wrong in a config, in one line; a module that is missing counts more than what it led to."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ModuleNotFoundError):
+            return f"{cause} (is it installed, and on PYTHONPATH?)"
+        cause = cause.__cause__ or cause.__context__
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first[:300]}" if first else type(error).__name__
