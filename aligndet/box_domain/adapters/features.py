@@ -1,4 +1,4 @@
-"""Features are what a detector's classification layers read in one step; places in them become embeddings."""
+"""Features are what a detector's classification layers read, and places in them become embeddings."""
 
 from __future__ import annotations
 

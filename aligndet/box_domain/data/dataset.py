@@ -12,23 +12,23 @@ from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
+from aligndet.box_domain.data.loading import ProposalInstances
+from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
 from aligndet.registry import DATASETS
-from aligndet.box_domain.data.loading import ProposalInstances
 
-MAKE = "python tools/make_proposals.py IMAGES OUT"
+MAKE = "aligndet proposals make IMAGES OUT"
 
 
 @DATASETS.register_module()
 class ProposalDataset(BaseDetDataset):
-    """Unlabelled images with proposals, as ``tools/make_proposals.py`` writes them.
+    """Unlabelled images with proposals, as ``aligndet proposals make`` writes them.
 
     ``ann_file`` is a proposal store (a folder) or a COCO json. A store is memory-mapped: opening takes
     milliseconds whatever its size, all data-loader workers and all processes of a machine share its pages,
-    and no Python object is made for a box (``instances`` is a view, see
-    :class:`.loading.ProposalInstances`). A json is read once, into the same columns, held in memory and
-    shared with forked workers.
+    and no Python object is made for a box (``instances`` is a view). A json is read once, into the same
+    columns, held in memory and shared with forked workers.
 
     Classes are read from the file: one (``proposal``), or one per cluster. Images without a proposal are left
     out, unless ``filter_cfg`` says otherwise.
@@ -41,8 +41,7 @@ class ProposalDataset(BaseDetDataset):
         rows: (n,) int64, the images of ``proposals`` that are used, in order.
 
     Raises:
-        FileNotFoundError: the proposal file, or the images it names, are not there.
-        ValueError: not a proposal file, or no image has a proposal.
+        InputError: the proposal file is missing or none, its images are missing, or none has a proposal.
     """
 
     METAINFO = dict(classes=("proposal",))  # noqa: RUF012  mmengine's way
@@ -55,7 +54,7 @@ class ProposalDataset(BaseDetDataset):
         super().__init__(*args, **kwargs)
 
     def full_init(self) -> None:
-        """Open the file and choose the images; does nothing the second time."""
+        """Open the file and choose the images, the first time that this is called."""
         if self._fully_initialized:
             return
         self.proposals = self._open()
@@ -67,7 +66,7 @@ class ProposalDataset(BaseDetDataset):
         print_log(text, "current")
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """What the pipeline starts from: mmdet's keys, without a copy of the boxes."""
+        """Give the pipeline mmdet's keys of an image, without a copy of its boxes."""
         self.full_init()
         row = int(self.rows[idx])
         width, height = self.proposals.size(row)
@@ -82,7 +81,7 @@ class ProposalDataset(BaseDetDataset):
         }
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels of an image's proposals."""
+        """List the labels of an image's proposals."""
         return self.get_data_info(idx)["instances"].labels.tolist()
 
     def __len__(self) -> int:
@@ -95,7 +94,7 @@ class ProposalDataset(BaseDetDataset):
         self.rows = self._subset(self.rows, indices)
 
     def get_subset(self, indices: Sequence[int] | int) -> ProposalDataset:
-        """A copy with these images; the proposals are shared, not copied."""
+        """Make a copy with these images, which shares the proposals."""
         self.full_init()
         other: ProposalDataset = self._copy_without_annotation()
         other.get_subset_(indices)
@@ -106,7 +105,7 @@ class ProposalDataset(BaseDetDataset):
             with get_local_path(self.ann_file, backend_args=self.backend_args) as local:
                 return read_proposals(local)
         if not Path(self.ann_file).exists():
-            raise FileNotFoundError(
+            raise InputError(
                 f"Proposal file not found: {self.ann_file} (config key train_dataloader.dataset.ann_file). "
                 f"Make it with: {MAKE}"
             )
@@ -115,14 +114,14 @@ class ProposalDataset(BaseDetDataset):
     def _usable(self) -> np.ndarray:
         store, rule = self.proposals, self.filter_cfg or {}
         if not store.num_boxes:
-            raise ValueError(
+            raise InputError(
                 f"{self.ann_file} holds no proposals for any of its {len(store)} images. Loosen the "
-                "filter of tools/make_proposals.py (--min-side, --max-size, --max-ratio) and make it again."
+                "filter of aligndet proposals make (--min-side, --max-size, --max-ratio) and make it again."
             )
         if (store.sizes < 0).any():
-            raise ValueError(
+            raise InputError(
                 f"{self.ann_file} does not say how large its images are, which training needs. Convert it "
-                "with: python tools/convert_proposals.py IN OUT --images IMAGES"
+                "with: aligndet proposals convert SOURCE OUT --images IMAGES"
             )
         keep = np.ones(len(store), dtype=bool)
         if not self.test_mode:
@@ -140,13 +139,13 @@ class ProposalDataset(BaseDetDataset):
         return osp.join(self.data_prefix.get("img", ""), self.proposals.file_name(row))
 
     def _check_images(self) -> None:
-        """Look for a few of the images: a wrong folder should fail here, not in a worker."""
+        """Look for a few of the images, so that a wrong folder fails here and not in a worker."""
         paths = [self._image_path(int(row)) for row in self.rows[:: max(1, len(self.rows) // 20)]]
-        probe = [Path(path) for path in paths if "://" not in path]
-        missing = [path for path in probe if not path.is_file()]
+        tried = [Path(path) for path in paths if "://" not in path]
+        missing = [path for path in tried if not path.is_file()]
         if missing:
-            raise FileNotFoundError(
-                f"{len(missing)} of {len(probe)} images looked for are not there, e.g. {missing[0]}. The "
+            raise InputError(
+                f"{len(missing)} of {len(tried)} images looked for are not there, e.g. {missing[0]}. The "
                 f"proposals in {self.ann_file} do not belong to the images in "
                 f"{self.data_prefix.get('img')} (config key train_dataloader.dataset.data_prefix.img)."
             )

@@ -1,4 +1,4 @@
-"""From the proposals of an image to the boxes a pipeline works on."""
+"""Loading turns the proposals of an image into the boxes that a pipeline works on."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
+from aligndet.common.errors import InputError
 from aligndet.registry import TRANSFORMS
 
 
 class ProposalInstances(Sequence[dict[str, Any]]):
-    """The proposals of one image, as mmdet's ``instances``: dictionaries are made only when one is looked at.
+    """Shows the proposals of one image as mmdet's ``instances``, making dictionaries when they are looked at.
 
     Args:
-        boxes: (n, 4) float32 xyxy in pixels; may be a view into a mapped file.
-        clusters: (n,) pseudo-classes, or None: all proposals are of class 0.
+        boxes: (n, 4) float32 xyxy in pixels, maybe a view into a mapped file.
+        clusters: (n,) pseudo-classes, or None where all proposals are of class 0.
     """
 
     def __init__(self, boxes: np.ndarray, clusters: np.ndarray | None = None) -> None:
@@ -26,7 +27,7 @@ class ProposalInstances(Sequence[dict[str, Any]]):
 
     @property
     def labels(self) -> np.ndarray:
-        """(n,) int64."""
+        """Pseudo-classes, (n,) int64."""
         if self.clusters is None:
             return np.zeros(len(self.boxes), dtype=np.int64)
         return self.clusters.astype(np.int64)
@@ -50,7 +51,7 @@ class ProposalInstances(Sequence[dict[str, Any]]):
 
 @TRANSFORMS.register_module()
 class LoadProposals(BaseTransform):
-    """As mmdet's ``LoadAnnotations(with_bbox=True)``, for a ProposalDataset, without a loop over boxes.
+    """Loads what ``LoadAnnotations(with_bbox=True)`` loads, from a ProposalDataset, without a loop over boxes.
 
     Sets ``gt_bboxes`` (HorizontalBoxes, xyxy in pixels), ``gt_bboxes_labels`` (n,) int64 and
     ``gt_ignore_flags`` (n,) bool, all False.
@@ -60,11 +61,11 @@ class LoadProposals(BaseTransform):
         """Copy the proposals out of the file.
 
         Raises:
-            TypeError: the data set is no ProposalDataset.
+            InputError: the data set is no ProposalDataset.
         """
         instances = results["instances"]
         if not isinstance(instances, ProposalInstances):
-            raise TypeError(
+            raise InputError(
                 "LoadProposals reads the samples of aligndet.ProposalDataset; for another data set put "
                 "dict(type='LoadAnnotations', with_bbox=True) into the pipeline instead"
             )

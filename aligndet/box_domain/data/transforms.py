@@ -8,8 +8,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.datasets.transforms import PackDetInputs
 
-from aligndet.registry import TRANSFORMS
 from aligndet.box_domain.slots import IMAGE_STRIDE
+from aligndet.common.errors import InputError
+from aligndet.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
@@ -17,17 +18,20 @@ class SampleProposals(BaseTransform):
     """Keep at most ``num`` proposals of an image, drawn anew at random each time.
 
     The published code keeps the first ``num`` in file order, which favours small regions where selective
-    search wrote them first. Where a file is ordered best first (as ``tools/make_proposals.py`` orders a
+    search wrote them first. Where a file is ordered best first (as ``aligndet proposals make`` orders a
     backend that scores its boxes), ``among`` keeps to the better ones.
 
     Args:
         num: proposals to keep.
-        among: draw from this many first proposals of the image; from all where None.
+        among: draw from this many first proposals of the image, or from all where None.
+
+    Raises:
+        InputError: ``num`` is below 1 or above ``among``.
     """
 
     def __init__(self, num: int, among: int | None = None) -> None:
         if num < 1 or (among is not None and among < num):
-            raise ValueError(f"SampleProposals: expected 1 <= num <= among, got num={num}, among={among}")
+            raise InputError(f"SampleProposals: expected 1 <= num <= among, got num={num}, among={among}")
         self.num, self.among = num, among
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -56,10 +60,10 @@ class NumberProposals(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackView(PackDetInputs):
-    """Pack one view: ``gt_instances`` gets ``bboxes``, ``labels`` (clusters) and ``instance_ids``."""
+    """Pack one view, whose ``gt_instances`` get ``bboxes``, ``labels`` (clusters) and ``instance_ids``."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """As PackDetInputs."""
+        """Pack as PackDetInputs and take number and cluster apart."""
         packed = super().transform(results)
         instances = packed["data_samples"].gt_instances
         instances.instance_ids = instances.labels % IMAGE_STRIDE

@@ -1,4 +1,4 @@
-"""Pseudo-classes for DETR: proposals of like appearance get the same class.
+"""Clusters give proposals of like appearance the same pseudo-class, for DETR.
 
 The recipe is the authors' (AlignDet issue 13): features of each proposal from a trained backbone, PCA, then
 k-means. What they leave open is an option here. The codebook is learnt from a random part of the images, so
@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from aligndet.box_domain.pseudo_classes.box_features import ImageFiles
+from aligndet.common.errors import InputError
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.layout import META, OPTIONAL
 from aligndet.proposals.store import ProposalStore, is_store
@@ -31,10 +32,10 @@ TODO, UNREADABLE = -1, -2
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """How proposals are clustered.
+    """Says how proposals are clustered.
 
-    ``clusters`` and ``dims`` (of PCA) are the paper's; ``fit_proposals`` is about how many proposals the
-    codebook is learnt from; ``batch`` counts images; the state for a resume is written every ``save_every``
+    ``clusters`` and ``dims`` (of PCA) are the paper's. ``fit_proposals`` is about how many proposals the
+    codebook is learnt from. ``batch`` counts images. The state for a resume is written every ``save_every``
     images.
     """
 
@@ -49,29 +50,29 @@ class ClusterOptions:
 
 @dataclass(frozen=True)
 class Codebook:
-    """PCA and k-means centres: ``mean`` (C,), ``components`` (D, C), ``centres`` (K, D), float32."""
+    """Holds PCA and k-means centres: ``mean`` (C,), ``components`` (D, C), ``centres`` (K, D), float32."""
 
     mean: np.ndarray
     components: np.ndarray
     centres: np.ndarray
 
     def assign(self, features: np.ndarray) -> np.ndarray:
-        """(n, C) features to the (n,) numbers of their nearest centres."""
+        """Give (n, C) features the (n,) numbers of their nearest centres."""
         reduced = (features - self.mean) @ self.components.T
         return np.argmin((self.centres**2).sum(1) - 2 * reduced @ self.centres.T, axis=1).astype(np.int32)
 
 
 def learn_codebook(features: np.ndarray, clusters: int, dims: int, seed: int) -> Codebook:
-    """PCA to ``dims`` (at most what the features span), then k-means.
+    """Learn PCA to ``dims`` (at most what the features span), then k-means.
 
     Args:
         features: (n, C) float32.
 
     Raises:
-        ValueError: fewer features than clusters.
+        InputError: fewer features than clusters.
     """
     if len(features) < clusters:
-        raise ValueError(
+        raise InputError(
             f"{clusters} clusters cannot be made from {len(features)} proposals: "
             f"pass --clusters {max(len(features) // 10, 1)} or so, or make more proposals"
         )
@@ -83,13 +84,13 @@ def learn_codebook(features: np.ndarray, clusters: int, dims: int, seed: int) ->
 
 
 class ClusterJob:
-    """Clusters one proposal file; ``ids`` holds a cluster per box, or TODO or UNREADABLE.
+    """Clusters one proposal file, with a cluster, TODO or UNREADABLE per box in ``ids``.
 
     Args:
         proposals: a store, or another kind of file as :mod:`aligndet.proposals.formats` reads it.
         images: the folder its file names are relative to.
         extract: images and xywh boxes to features, as :class:`.box_features.BoxFeatures`.
-        options: see :class:`ClusterOptions`.
+        options: of the clustering.
     """
 
     def __init__(
@@ -100,10 +101,10 @@ class ClusterJob:
         self.codebook: Codebook | None = None
 
     def run(self, state: Path | None = None, fingerprint: str = "") -> np.ndarray:
-        """Cluster everything; with ``state``, continue from that file and leave it off when done.
+        """Cluster everything, going on from the file ``state`` where there is one, and remove it.
 
         Raises:
-            ValueError: fewer readable proposals than clusters.
+            InputError: fewer readable proposals than clusters.
         """
         self._load(state, fingerprint)
         if self.codebook is None:
@@ -123,24 +124,25 @@ class ClusterJob:
         order = np.random.default_rng(self.options.seed).permutation(self._todo())
         counts = np.cumsum(self.proposals.counts[order])
         chosen = order[: int(np.searchsorted(counts, self.options.fit_proposals)) + 1]
-        found = list(self._features(chosen, "codebook"))
-        features = np.concatenate([part for _, part in found]) if found else np.empty((0, 1), np.float32)
+        per_image = list(self._features(chosen, "codebook"))
+        parts = [part for _, part in per_image]
+        features = np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
         options = self.options
         self.codebook = learn_codebook(features, options.clusters, options.dims, options.seed)
-        for image, part in found:
+        for image, part in per_image:
             self.ids[self._rows(image)] = self.codebook.assign(part)
 
     def _rows(self, image: int) -> slice:
-        """Where an image's boxes stand among all."""
+        """Return where an image's boxes stand among all."""
         return slice(*self.proposals.offsets[image : image + 2].tolist())
 
     def _todo(self) -> np.ndarray:
-        """Images that have boxes and none of them done."""
+        """List the images that have boxes and none of them done."""
         some = np.flatnonzero(self.proposals.counts)
         return some[self.ids[self.proposals.offsets[some]] == TODO]
 
     def _features(self, chosen: np.ndarray, label: str) -> Iterator[tuple[int, np.ndarray]]:
-        """Number and (n, C) features of each image that can be read; the others are marked."""
+        """Yield number and (n, C) features of each image that can be read, and mark the others."""
         files = ImageFiles(self.images, FileNames(self.proposals, chosen))
         loader = DataLoader(
             files,
@@ -161,7 +163,7 @@ class ClusterJob:
                     yield from zip(numbers, self.extract(images, boxes), strict=True)
 
     def _boxes(self, image: int) -> np.ndarray:
-        """(n, 4) float64 xywh."""
+        """Return an image's boxes, (n, 4) float64 xywh."""
         boxes = self.proposals.boxes(image).astype(np.float64)
         boxes[:, 2:] -= boxes[:, :2]
         return boxes
@@ -173,7 +175,7 @@ class ClusterJob:
         os.replace(part, state)
 
     def _load(self, state: Path | None, fingerprint: str) -> None:
-        """Take up a state of the same job; one of another job is ignored."""
+        """Take up a state of the same job, and ignore one of another job."""
         if state is None or not state.exists():
             return
         with np.load(state) as saved:
@@ -183,7 +185,7 @@ class ClusterJob:
 
 
 class FileNames(Sequence[str]):
-    """Names of some images of a store, made when asked for."""
+    """Lists the names of some images of a store, made when asked for."""
 
     def __init__(self, proposals: ProposalStore, images: np.ndarray) -> None:
         self.proposals, self.images = proposals, images
@@ -203,8 +205,8 @@ def write_clusters(proposals: ProposalStore, ids: np.ndarray, info: Mapping[str,
 
     Args:
         proposals: what was clustered.
-        ids: (B,) cluster of each box; below 0 for those of an unreadable image.
-        info: about the clustering; ``clusters`` is their number.
+        ids: (B,) cluster of each box, below 0 for those of an unreadable image.
+        info: about the clustering, with ``clusters``, their number.
         out: what to write.
     """
     folder = out.with_name(f"{out.name}.{os.getpid()}.store") if out.suffix == ".json" else out
@@ -234,5 +236,5 @@ def _append(writer: StoreWriter, proposals: ProposalStore, image: int, ids: np.n
 
 
 def fingerprint_of(path: Path) -> str:
-    """Changes with the content of a proposal file; of a store, its list of hashes is read, not its boxes."""
+    """Hash a proposal file, or of a store its list of hashes instead of its boxes."""
     return hashlib.sha256((path / META if is_store(path) else path).read_bytes()).hexdigest()

@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from aligndet.box_domain import LoadProposals, ProposalDataset, ProposalInstances
+from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -121,7 +122,7 @@ def test_loading_gives_what_mmdet_s_transform_gives(tmp_path: Path, kind: str) -
         np.testing.assert_array_equal(mine, other)
     ours["gt_bboxes"].tensor[0, 0] = -7  # a copy: the file is not touched
     assert data.get_data_info(-1)["instances"].boxes[0, 0] != -7
-    with pytest.raises(TypeError, match="LoadAnnotations"):
+    with pytest.raises(InputError, match="LoadAnnotations"):
         LoadProposals()({"instances": []})
 
 
@@ -170,7 +171,7 @@ def test_a_file_without_image_sizes_names_the_conversion(tmp_path: Path) -> None
     content = json.loads(path.read_text())
     del content["images"][0]["width"]
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"convert_proposals\.py .* --images"):
+    with pytest.raises(InputError, match=r"aligndet proposals convert .* --images"):
         load(path, tmp_path / "images")
 
 
@@ -189,16 +190,16 @@ def test_clusters_become_labels(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_names_the_tool_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.json.*make_proposals"):
+    with pytest.raises(InputError, match=r"nowhere\.json.*aligndet proposals make"):
         load(tmp_path / "nowhere.json", tmp_path)
 
 
 def test_proposals_of_other_images_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, [[0, 0, 20, 20]])
-    with pytest.raises(FileNotFoundError, match=r"do not belong to the images in .*elsewhere"):
+    with pytest.raises(InputError, match=r"do not belong to the images in .*elsewhere"):
         load(path, tmp_path / "elsewhere")
 
 
 def test_zero_proposals_everywhere_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no proposals.*--min-side"):
+    with pytest.raises(InputError, match=r"no proposals.*--min-side"):
         load(write(tmp_path, []), tmp_path / "images")
