@@ -21,8 +21,7 @@ def run(args: argparse.Namespace) -> Any:
     Raises:
         CommandFailedError: there is a fault.
     """
-    from aligndet.doctor.environment import examine
-    from aligndet.doctor.finding import FAULT
+    from aligndet.doctor.environment import FAULT, examine
 
     findings = examine()
     print(*findings, sep="\n")

@@ -100,6 +100,7 @@ def _run(command: str, words: list[str]) -> int:
 def _answer(command: str, words: list[str]) -> int:
     module = importlib.import_module(COMMANDS[command])
     args = parser_of(command, module).parse_args(words)
+    args.words = [*command.split(), *words]
     status = 0
     try:
         with _quiet(args.quiet):

@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from aligndet.common.errors import InputError
+
 #: How files of pictures begin.
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 #: Weights that are no file: a name of a model zoo, or an address.
@@ -89,13 +91,14 @@ def json_out(text: str) -> Path:
 
 
 def config(text: str) -> str:
-    """A config: a file, or ``package::folder/name.py``."""
-    if "::" in text:
-        return text
-    place = file(text)
-    if place.suffix not in (".py", ".json", ".yaml", ".yml"):
-        raise argparse.ArgumentTypeError(f"{place}: expected a config (.py), got a {_kind(place)}")
-    return str(place)
+    """A config: a file, or ``package::folder/name.py``; as written, but for a ``~``."""
+    from aligndet.common.configs import locate_config
+
+    try:
+        locate_config(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return str(path(text)) if text.startswith("~") else text
 
 
 def weights(text: str) -> str:

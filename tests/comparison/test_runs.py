@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
-from aligndet.comparison.ask import default_lrs
+from aligndet.comparison.question import default_lrs
 from aligndet.comparison.compare import compare
 from aligndet.comparison.plan import Planner, run_key
 from aligndet.comparison.runs import base_config, class_names, dataset_leaf, schedulers, set_num_classes

@@ -1,0 +1,137 @@
+"""``aligndet check``: is this detector served, and if not, why?"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligndet.cli import options, paths
+from aligndet.cli.failure import CommandFailedError
+from aligndet.common.errors import InputError
+
+if TYPE_CHECKING:
+    from aligndet.checking.row import Row
+
+SUMMARY = "say whether box-domain pre-training serves a detector, by one training step and an export"
+EXAMPLES = """
+aligndet check my_detector.py
+aligndet check mmdet::atss/atss_r50_fpn_1x_coco.py my_detector.py --import my_project.models
+aligndet check --zoo --workers 2                 one config per family of mmdet; coverage.md in --out
+aligndet check --zoo --all --workers 2           every distinct model
+Exit status: 0 where every CONFIG is ok, else 1; with --zoo 1 where a detector that should be served is not.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Configs or the zoo, and how they are tried."""
+    add = parser.add_argument
+    add("configs", type=paths.config, nargs="*", metavar="CONFIG", help=options.CONFIG_HELP)
+    add("--zoo", action="store_true", help="the configs of the installed mmdet, one of each family")
+    add("--all", action="store_true", help="with --zoo: every distinct model")
+    options.add(parser, "--workers", "they share the cores; default 1", type=options.positive, default=1)
+    add(
+        "--limit",
+        type=options.above_zero,
+        default=900.0,
+        metavar="SECONDS",
+        help="for each model (default 900)",
+    )
+    add(
+        "--again",
+        action="store_true",
+        help="with --zoo: try models that failed again, though nothing changed",
+    )
+    add("--stale", action="store_true", help="with --zoo: keep rows of an earlier state of the source")
+    more = "with --zoo; default work_dirs/coverage"
+    options.add(parser, "--out", more, default=Path("work_dirs/coverage"))
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Print one line for each config.
+
+    Raises:
+        CommandFailedError: a config is not ok.
+    """
+    if bool(args.configs) == args.zoo:
+        raise InputError("give CONFIG... or --zoo, one of them; see aligndet check --help")
+    if args.all and not args.zoo:
+        raise InputError("--all goes with --zoo")
+    return _zoo(args) if args.zoo else _configs(args)
+
+
+def _configs(args: argparse.Namespace) -> dict[str, Any]:
+    from aligndet.checking.row import OK
+
+    rows = []
+    for row in _checked(args):
+        rows.append(row)
+        print(_verdict(row), flush=True)
+    result = {"configs": [row.to_dict() for row in rows]}
+    if any(row.status != OK for row in rows):
+        raise CommandFailedError(result)
+    return result
+
+
+def _checked(args: argparse.Namespace) -> Iterator[Row]:
+    """Check each config in a process of its own; the row of one that died says so."""
+    import functools
+
+    from aligndet.checking.check import check_config
+    from aligndet.checking.processes import Died, each_in_a_process
+    from aligndet.checking.row import Row
+
+    check = functools.partial(check_config, threads=_threads(args))
+    preload = [check_config.__module__, *args.imports]
+    for name, result in each_in_a_process(check, args.configs, args.workers, args.limit, preload):
+        yield Row(name, reason=result.reason) if isinstance(result, Died) else result
+
+
+def _verdict(row: Row) -> str:
+    from aligndet.checking.row import OK, REFUSED
+
+    if row.status == OK:
+        numbers = f"{row.positives} of {row.slots} slots have an instance, {row.kept} tensors exported"
+        return f"{row.config}: ok: {numbers} ({row.seconds:.0f} s)"
+    return f"{row.config}: {'refused' if row.status == REFUSED else 'failed'}: {row.reason}"
+
+
+def _threads(args: argparse.Namespace) -> int:
+    """CPU threads of each process; 0 leaves it to torch."""
+    from aligndet.common.machine import usable_cores
+
+    return max(1, usable_cores() // args.workers) if args.workers > 1 else 0
+
+
+def _zoo(args: argparse.Namespace) -> dict[str, Any]:
+    """Check models of mmdet; what is done when it is ended is in the document."""
+    from aligndet.checking import document, kinds, run
+    from aligndet.checking.row import FAILED
+
+    models = run.read_zoo(args.out)
+    models = kinds.kinds_first(models) if args.all else kinds.one_per_kind(models)
+    settings = run.Options(args.out, args.workers, _threads(args), args.limit, args.again, args.stale)
+    rows: list[Row] = []
+    try:
+        for row in run.run(models, settings, lambda text: print(text, flush=True)):
+            rows.append(row)
+    finally:
+        if rows:
+            _write_document(rows, len(models) - len(rows), args)
+    print("\n".join(document.totals(rows, len(models) - len(rows))))
+    result = {"rows": [row.to_dict() for row in rows], "document": args.out / "coverage.md"}
+    if any(row.status == FAILED for row in rows):
+        raise CommandFailedError(result)
+    return result
+
+
+def _write_document(rows: list[Row], left: int, args: argparse.Namespace) -> None:
+    from aligndet.checking import document
+    from aligndet.checking.check import SIZES
+    from aligndet.checking.journal import versions
+
+    file = args.out / "coverage.md"
+    document.write_document(rows, file, shlex.join(["aligndet", *args.words]), versions(), SIZES, left)
+    print(f"wrote {file}")
