@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ Interrupted? The same command goes on.
 SETTINGS = (
     *("train", "val", "images", "train_images", "val_images", "search_on", "percent", "iters", "lr"),
     *("workers", "loaders", "threads", "seeds", "search_seeds", "batch", "schedule"),
-    *("save_every", "keep_checkpoints", "freeze_backbone"),
+    *("save_every", "keep_checkpoints", "freeze_backbone", "imports", "out"),
 )
 
 
@@ -96,23 +95,36 @@ def iterations(text: str) -> str:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare and print the report, or print the runs that there would be."""
     from aligndet.comparison.compare import compare
-    from aligndet.comparison.question import planned_runs
+    from aligndet.comparison.options import make_settings
     from aligndet.comparison.status import Status
 
+    given = {name: getattr(args, name) for name in SETTINGS}
+    settings = make_settings(args.config, args.start, cfg_options=options.cfg_options(args), **given)
     if args.dry_run:
-        with tempfile.TemporaryDirectory() as folder:
-            runs = planned_runs(_settings(args, Path(folder)))
+        runs = planned_runs(settings)
         print("\n".join([*runs, f"{len(runs)} runs, {args.workers} at the same time; nothing was done"]))
         return {"runs": runs}
-    settings = _settings(args, args.out)
     results, report = compare(settings, Status(write=(lambda text: None) if args.quiet else None))
     print(report)
     print(f"wrote {args.out}/results.md, results.json, plot.png")
     return results.to_json()
 
 
-def _settings(args: argparse.Namespace, out: Path) -> Settings:
-    from aligndet.comparison.question import make_settings
-
-    given = {name: getattr(args, name) for name in SETTINGS}
-    return make_settings(args.config, args.start, out=out, cfg_options=options.cfg_options(args), **given)
+def planned_runs(settings: Settings) -> list[str]:
+    """Say in a line for each run what would be trained; a rate to be chosen is left open."""
+    search = len(settings.lrs) > 1
+    seeds = range(min(settings.search_seeds, settings.seeds)) if search else ()
+    lines = [
+        f"search: {start.name}, {percent:g} % of the labels, lr {lr:g}, seed {seed}, {iters} iterations"
+        for percent, iters in sorted(settings.iters.items())
+        for seed in seeds
+        for lr in settings.lrs
+        for start in settings.starts
+    ]
+    rate = "the best lr" if search else f"lr {settings.lrs[0]:g}"
+    return lines + [
+        f"compare: {start.name}, {percent:g} % of the labels, {rate}, seed {seed}, {iters} iterations"
+        for percent, iters in sorted(settings.iters.items())
+        for seed in range(settings.seeds)
+        for start in settings.starts
+    ]
