@@ -1,9 +1,9 @@
 """What only trying can tell about this machine: operators that load, OpenCV modules, devices."""
 
+import contextlib
 import importlib
-import sysconfig
+import io
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -14,39 +14,46 @@ class Operators:
         library: path of the compiled library in use; ``None`` for the stand-in.
         error: why importing mmcv's operators failed; empty if it did not.
         lacks_cuda: the library was compiled for the CPU only, while torch sees a GPU.
-        at_start: every Python of this environment installs the stand-in's import hook at its start.
     """
 
     library: str | None = None
     error: str = ""
     lacks_cuda: bool = False
-    at_start: bool = False
 
 
 def operators() -> Operators:
     """Import mmcv's operators and report what came."""
-    from aligndet.ops.startup import FILE_NAME, has_compiled_operators
+    from aligndet.ops.finder import has_compiled_operators
 
-    at_start = Path(sysconfig.get_path("purelib"), FILE_NAME).exists()
     if error := import_error("mmcv.ops"):
-        return Operators(error=error, at_start=at_start)
+        return Operators(error=error)
     if not has_compiled_operators():
-        return Operators(at_start=at_start)
+        return Operators()
     import torch
 
     library = str(importlib.import_module("mmcv._ext").__file__)
     ops = importlib.import_module("mmcv.ops")
     without_cuda = str(ops.get_compiling_cuda_version()) == "not available"
-    return Operators(library, lacks_cuda=without_cuda and torch.cuda.is_available(), at_start=at_start)
+    return Operators(library, lacks_cuda=without_cuda and torch.cuda.is_available())
 
 
 def import_error(module: str) -> str:
     """Why ``module`` cannot be imported; empty if it can."""
     try:
-        importlib.import_module(module)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            importlib.import_module(module)  # some print what they lack, which is no fault
     except Exception as error:  # a broken library or a version check can raise anything
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def registry_error() -> str:
+    """Why this package's own modules cannot be registered; empty if they can."""
+    try:
+        missing = importlib.import_module("aligndet.registry").MODELS.get("BoxDomainPretrainer") is None
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "aligndet.BoxDomainPretrainer is not registered" if missing else ""
 
 
 def has_ximgproc() -> bool | None:

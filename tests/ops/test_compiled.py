@@ -1,9 +1,12 @@
-"""Stand-in and compiled operators give the same values and gradients (skipped without compiled ones)."""
+"""The build of compiled operators; the stand-in gives their values and gradients (skipped without them)."""
+
+from pathlib import Path
 
 import mmcv.ops
 import pytest
 import torch
 
+from aligndet.ops import compiled as builder
 from tests.ops.ops_cases import CASES, boxes, compiled, load_stand_in, on_the_kink_case, use
 
 NO_CPU_KERNEL = {"sigmoid_focal", "softmax_focal", "ms_deform_attn", "carafe"}
@@ -42,3 +45,31 @@ def test_suppression_equal_to_compiled(offset: int, monkeypatch: pytest.MonkeyPa
     assert len(results[0]) == len(results[1])
     for ours, theirs in zip(*results, strict=True):
         assert torch.allclose(ours, theirs)
+
+
+def test_wheel_without_working_operators_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(builder, "working_library", lambda: None)
+    monkeypatch.setattr(builder, "installed_mmcv", lambda: ("onedl-mmcv", "2.3.6"))
+    monkeypatch.setattr(builder.shutil, "which", lambda name: name)
+    monkeypatch.setattr(builder.subprocess, "run", lambda command, **options: commands.append(command))
+    monkeypatch.setattr(builder.importlib.metadata, "version", lambda name: "2.12.1")
+    wheel = tmp_path / "onedl-mmcv-2.3.6-torch-2.12.1" / "onedl_mmcv-2.3.6.whl"
+    wheel.parent.mkdir()
+    wheel.touch()
+    with pytest.raises(SystemExit, match=r"onedl_mmcv-2.3.6.whl do not load"):
+        builder.build_and_install(tmp_path)
+    assert str(wheel) in commands[0]
+    assert not wheel.exists()
+
+
+def test_progress_of_a_build(tmp_path: Path) -> None:
+    assert builder.object_files(tmp_path) == (0, 0)
+    folder = tmp_path / "build" / "temp.linux"
+    (folder / "csrc").mkdir(parents=True)
+    (folder / "build.ninja").write_text(
+        "rule compile\nbuild /x/a.o: compile a.cpp\nbuild b.o: compile b.cpp\n"
+    )
+    (folder / "csrc" / "a.o").touch()
+    line = builder.progress_line(65, *builder.object_files(tmp_path))
+    assert line == "compiling mmcv's operators: 1:05 elapsed, 1 of 2 object files"

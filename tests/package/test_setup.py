@@ -52,12 +52,16 @@ class TestMakefile:
         (tmp_path / ".venv" / "bin").mkdir(parents=True)
         return tmp_path
 
-    def dry_run(self, folder: Path, *arguments: str) -> str:
+    def make(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         # a `make test` above this test hands its own variables down
-        inherited = {"MAKEFLAGS", "MFLAGS", "OPS", "IMAGES", "PIP_ARGS", "ARGS"}
+        inherited = {"MAKEFLAGS", "MFLAGS", "OPS", "IMAGES", "PIP_ARGS", "ARGS", "PYTHON"}
         environment = {name: value for name, value in os.environ.items() if name not in inherited}
-        command = ["make", "-n", "--no-print-directory", *arguments]
-        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        command = ["make", "--no-print-directory", *arguments]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+    def dry_run(self, folder: Path, *arguments: str) -> str:
+        run = self.make(folder, "-n", *arguments)
+        assert run.returncode == 0, run.stderr
         return run.stdout
 
     def finish(self, folder: Path) -> None:
@@ -86,5 +90,26 @@ class TestMakefile:
         assert "-m aligndet.ops.compiled" in self.dry_run(folder, "setup", "OPS=compiled")
 
     def test_demo_takes_a_folder(self, folder: Path) -> None:
-        assert 'tools/demo.py --images "my photos"' in self.dry_run(folder, "demo", "IMAGES=my photos")
+        assert '-m aligndet demo --images "my photos"' in self.dry_run(folder, "demo", "IMAGES=my photos")
         assert "--images" not in self.dry_run(folder, "demo")
+
+    def test_set_up_ends_with_the_way_to_the_command(self, folder: Path) -> None:
+        assert "Now: . .venv/bin/activate" in self.dry_run(folder, "setup")
+
+    def test_old_start_up_line_goes(self, folder: Path) -> None:
+        assert "rm -f .venv/lib/python3*/site-packages/aligndet_ops.pth" in self.dry_run(folder, "setup")
+
+    def test_no_supported_python_names_those_that_would_do(self, folder: Path) -> None:
+        """A Python that is too old is not taken, and nothing is made."""
+        old = folder / "python"
+        old.write_text('#!/bin/sh\nexit 1  # what "is this version supported" answers\n')
+        old.chmod(0o755)
+        run = self.make(folder, "setup", "VENV=other", f"PYTHON={old}")
+        assert run.returncode == 2
+        assert f"No supported Python at {old}. One of 3.11 3.12 3.13" in run.stderr
+        assert not (folder / "other").exists()
+
+    def test_python_is_asked_for_the_claimed_versions(self, folder: Path) -> None:
+        commands = self.dry_run(folder, "setup", "VENV=other")
+        assert "for python in python3.11 python3.12 python3.13 python3 python;" in commands
+        assert "(3, 11) <= sys.version_info[:2] < (3, 14)" in commands
