@@ -95,7 +95,7 @@ def iterations(text: str) -> str:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare and print the report, or print the runs that there would be."""
     from aligndet.comparison.compare import compare
-    from aligndet.comparison.options import make_settings
+    from aligndet.comparison.question import make_settings
     from aligndet.comparison.status import Status
 
     given = {name: getattr(args, name) for name in SETTINGS}
