@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -40,17 +41,26 @@ def operators() -> Operators:
 def import_error(module: str) -> str:
     """Why ``module`` cannot be imported; empty if it can."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            importlib.import_module(module)  # some print what they lack, which is no fault
+        with _silence():
+            importlib.import_module(module)
     except Exception as error:  # a broken library or a version check can raise anything
         return f"{type(error).__name__}: {error}"
     return ""
 
 
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep to itself what imports print, such as optional packages that they lack, which is no fault."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
 def registry_error() -> str:
     """Why this package's own modules cannot be registered; empty if they can."""
     try:
-        missing = importlib.import_module("aligndet.registry").MODELS.get("BoxDomainPretrainer") is None
+        with _silence():
+            models = importlib.import_module("aligndet.registry").MODELS
+            missing = models.get("BoxDomainPretrainer") is None
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return "aligndet.BoxDomainPretrainer is not registered" if missing else ""
