@@ -99,6 +99,8 @@ def _run(command: str, words: list[str]) -> int:
 
 def _answer(command: str, words: list[str]) -> int:
     module = importlib.import_module(COMMANDS[command])
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())  # as python -m does: the user's modules are in the user's folder
     args = parser_of(command, module).parse_args(words)
     args.words = [*command.split(), *words]
     status = 0

@@ -7,8 +7,6 @@ import dataclasses
 import importlib
 import importlib.util
 import math
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -222,15 +220,12 @@ def cfg_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def import_modules(args: argparse.Namespace) -> None:
-    """Import the modules of ``--import``; the current folder counts.
+    """Import the modules of ``--import``.
 
     Raises:
         InputError: there is no such module.
     """
-    names = list(getattr(args, "imports", []) or [])
-    if names and os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in names:
+    for name in args.imports or []:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:

@@ -1,9 +1,9 @@
-"""The command line of tools/make_proposals.py: every option arrives, and mistakes end in one clear line."""
+"""``aligndet proposals make``: every option arrives, and mistakes end in one clear line."""
 
 from __future__ import annotations
 
 import json
-import runpy
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.cli.main import main, parser_of
+from aligndet.cli.proposals_make import BACKENDS, proposal_options
+from aligndet.proposals.backends import backend_names
+from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.store import ProposalStore
 
 HERE = Path(__file__)
@@ -24,8 +28,7 @@ def fake_backend(count: int = 6) -> Callable:
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     monkeypatch.syspath_prepend(str(HERE.parent))
-    main = runpy.run_path(str(HERE.parents[2] / "tools" / "make_proposals.py"))["main"]
-    return lambda *arguments: main(list(map(str, arguments)))
+    return lambda *arguments: main(["proposals", "make", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def test_recall_is_printed(
     }
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     backend = f"{HERE.stem}:fake_backend"
-    arguments = ["--backend", backend, "--iou", 1, "--recall-against", tmp_path / "truth.json"]
+    arguments = ["--backend", backend, "--iou", 1, "--val", tmp_path / "truth.json"]
     assert tool(images, tmp_path / "out.json", *arguments) == 0
     printed = capsys.readouterr().out
     assert "6 proposals in 1 images (6.0 per image)" in printed
@@ -99,8 +102,7 @@ def test_a_store_is_written_by_shards_and_then_put_together(
 def test_a_wrong_shard_is_refused(
     tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    with pytest.raises(SystemExit):
-        tool(images, tmp_path / "out", f"--shard={text}")
+    assert tool(images, tmp_path / "out", f"--shard={text}") == 2
     assert "expected I/N with 0 <= I < N" in capsys.readouterr().err
 
 
@@ -110,7 +112,7 @@ def test_a_wrong_shard_is_refused(
         (["--backend", "magic"], "unknown proposal backend 'magic'"),
         (["--backend-options", "speed=3"], "backend option 'speed=3'"),
         (["--iou", 3], "iou=3"),
-        (["--image-root", "nowhere"], "nowhere"),
+        (["--images", "nowhere"], "nowhere: no such folder"),
         (["--backend", "file"], "path=FILE"),
         (["--engine", "dask"], "--scheduler tcp://HOST:PORT"),
     ],
@@ -123,10 +125,48 @@ def test_mistakes_end_in_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        tool(images, tmp_path / "out.json", *arguments)
-    assert caught.value.code == 2
+    assert tool(images, tmp_path / "out.json", *arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_finished_store_is_not_made_again(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words: list[object] = [tmp_path / "out", "--backend", f"{HERE.stem}:fake_backend", "--workers", 0]
+    assert tool(images, *words, "--json", tmp_path / "result.json") == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["images"], result["searched"]) == (1, 1)
+    written = (tmp_path / "out" / "store.json").stat().st_mtime_ns
+    capsys.readouterr()
+
+    assert tool(images, *words) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert (tmp_path / "out" / "store.json").stat().st_mtime_ns == written
+
+    cv2.imwrite(str(images / "b.png"), np.full((60, 100, 3), 9, np.uint8))
+    assert tool(images, *words) == 2
+    assert "of other images (1 new, 0 gone); give another name, or --overwrite" in capsys.readouterr().err
+    assert tool(images, *words, "--overwrite", "--iou", 1) == 0
+    assert len(ProposalStore.open(tmp_path / "out")) == 2
+    assert tool(images, *words) == 2
+    assert "made with other options (filter)" in capsys.readouterr().err
+
+
+def test_an_image_written_after_the_store_counts(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words: list[object] = [tmp_path / "out.json", "--backend", f"{HERE.stem}:fake_backend", "--workers", 0]
+    assert tool(images, *words) == 0
+    later = (tmp_path / "out.json").stat().st_mtime + 10
+    os.utime(images / "a.png", (later, later))
+    assert tool(images, *words) == 2
+    assert "older than 1 of its images" in capsys.readouterr().err
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    args = parser_of("proposals make").parse_args([str(HERE), "out"])
+    assert proposal_options(args) == ProposalOptions()
+    assert sorted(BACKENDS) == backend_names()

@@ -74,6 +74,52 @@ def test_options_from_text_take_the_type_of_the_default() -> None:
             parse_options(name, [wrong])
 
 
+def tiles_backend(
+    side: int, limit: int | None = None, shapes: tuple[float, ...] = (1.0,), shift: bool = False, free=None
+):  # type: ignore[no-untyped-def]
+    """Ordinary signature of a user's factory: required, optional, tuple, bool, no annotation."""
+    return lambda image: (np.array([[0, 0, side, side]]), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("side=32", 32),
+        ("limit=5", 5),
+        ("limit=None", None),
+        ("shapes=0.5,2", (0.5, 2.0)),
+        ("shapes=(0.5, 2.0)", (0.5, 2.0)),
+        ("shift=yes", True),
+        ("shift=off", False),
+        ("free=[1, 2]", [1, 2]),
+        ("free=word", "word"),
+    ],
+)
+def test_options_arrive_as_annotation_or_default_say(text: str, value: object) -> None:
+    parsed = parse_options(f"{__name__}:tiles_backend", [text])
+    assert parsed == {text.partition("=")[0]: value}
+    assert [type(one) for one in parsed.values()] == [type(value)]
+
+
+@pytest.mark.parametrize("text", ["side=many", "limit=many", "shapes=a,b", "shift=maybe"])
+def test_a_wrong_value_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InputError, match=f"backend option '{text}': expected"):
+        parse_options(f"{__name__}:tiles_backend", [text])
+
+
+def test_a_missing_required_option_is_named() -> None:
+    with pytest.raises(InputError, match="needs side: give --backend-options side=VALUE"):
+        make_backend(f"{__name__}:tiles_backend", limit=3)
+    assert make_backend(f"{__name__}:tiles_backend", side=8)(None)[0].tolist() == [[0, 0, 8, 8]]
+    assert "side" not in registry.resolved_options(f"{__name__}:tiles_backend", {})
+
+
+@pytest.mark.parametrize("name", ["no_such_module_at_all:tiles", f"{__name__}:no_such_factory"])
+def test_a_backend_that_cannot_be_imported_is_named(name: str) -> None:
+    with pytest.raises(InputError, match="no_such"):
+        make_backend(name)
+
+
 @pytest.mark.skipif(hasattr(cv2, "ximgproc"), reason="this OpenCV has ximgproc")
 def test_opencv_without_contrib_names_the_command() -> None:
     with pytest.raises(InputError, match=r"pip install 'opencv-contrib-python") as caught:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aligndet.common.errors import InputError
+from aligndet.common.errors import InputError, nearest
+from aligndet.proposals.backends.option_values import parameters_of, value_of
 
 Backend = Callable[..., tuple[Any, ...]]
 Factory = Callable[..., Backend]
@@ -58,39 +59,47 @@ def make_backend(name: str, **options: Any) -> Backend:
     """Build the backend called `name` with its options.
 
     Raises:
-        InputError: unknown name.
-        InputError: an option that the backend does not have.
-        InputError: the backend's library is missing; the message has the command that installs it.
+        InputError: unknown name; an option that the backend does not have, or one that it needs; or its
+            library is missing, and the message has the command that installs it.
     """
     factory = _factory(name)
-    known = _defaults(factory)
+    known = parameters_of(factory)
     unknown = sorted(set(options) - set(known))
-    if unknown:
+    if unknown and not _takes_any(factory):
         has = ", ".join(known) or "none"
         raise InputError(f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {has}")
+    needed = [key for key, one in known.items() if one.default is one.empty and key not in options]
+    if needed:
+        raise InputError(
+            f"proposal backend {name!r} needs {', '.join(needed)}: give --backend-options {needed[0]}=VALUE"
+        )
     return factory(**options)
 
 
 def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
-    """Turn "key=value" strings into options, each cast to the type of the backend's default."""
-    known = _defaults(_factory(name))
+    """Turn "key=value" strings into options, each read as its parameter's annotation or default says.
+
+    Raises:
+        InputError: names the option and what was expected.
+    """
+    known = parameters_of(_factory(name))
     options: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or key not in known:
             keys = ", ".join(known)
             raise InputError(f"backend option {pair!r}: expected key=value, key of {name!r} one of: {keys}")
-        kind = type(known[key])
         try:
-            options[key] = text.lower() in ("1", "true", "yes") if kind is bool else kind(text)
+            options[key] = value_of(text, known[key])
         except ValueError as error:
-            raise InputError(f"backend option {pair!r}: expected a value of type {kind.__name__}") from error
+            raise InputError(f"backend option {pair!r}: expected {error}") from error
     return options
 
 
 def resolved_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The backend's defaults with `options` put over them: what a run is identified by."""
-    return {**_defaults(_factory(name)), **options}
+    known = parameters_of(_factory(name)).items()
+    return {**{key: one.default for key, one in known if one.default is not one.empty}, **options}
 
 
 def _factory(name: str) -> Factory:
@@ -100,10 +109,17 @@ def _factory(name: str) -> Factory:
     module, colon, attribute = target.partition(":")
     if not colon:
         raise InputError(
-            f"unknown proposal backend {name!r}; known: {', '.join(backend_names())}, or 'module:factory'"
+            f"unknown proposal backend {name!r}{nearest(name, _FACTORIES)}; "
+            f"known: {', '.join(backend_names())}, or 'module:factory'"
         )
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        factory: Factory = getattr(importlib.import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(f"proposal backend {name!r}: {error} (is it on PYTHONPATH?)") from error
+    return factory
 
 
-def _defaults(factory: Factory) -> dict[str, Any]:
-    return {key: p.default for key, p in inspect.signature(factory).parameters.items()}
+def _takes_any(factory: Factory) -> bool:
+    """Whether a factory written by a user has ``**options``."""
+    parameters = inspect.signature(factory).parameters.values()
+    return any(one.kind is one.VAR_KEYWORD for one in parameters)
