@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/dist_train.sh CONFIG GPUS [flags of tools/train.py]
+# tools/dist_train.sh CONFIG GPUS [options of: aligndet train]
 # Several nodes: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment, as with mmdet.
 set -euo pipefail
 config=$1 gpus=$2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [flags of tools/train.py]
+# tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of: aligndet train]
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment, as with mmdet.
 set -euo pipefail
 partition=$1 job=$2 config=$3 work_dir=$4

@@ -2,94 +2,143 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.logging import print_log
-from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from mmengine.registry import MODEL_WRAPPERS, RUNNERS
-from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
-from torch import nn
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
 
-from aligndet.box_domain.recipe import pretraining_config
-from aligndet.common.configs import read_config
-from aligndet.common.files import write_text
+from aligndet.common.console import Console
+from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import check_normalisation
+from aligndet.training.config import load_config, wrap_config
+from aligndet.training.cpu import without_gpu
+from aligndet.training.length import StopAfter, cap
+from aligndet.training.progress import ProgressHook
+from aligndet.training.strict import check_own_arguments
+
+__all__ = ["TrainResult", "build_runner", "load_config", "train", "wrap_config"]
 
 
-def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
-    """Read a config and merge options into it.
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run left behind.
 
-    A pre-trainer's ``detector`` that names a config (``'mmdet::…'`` or a file) is replaced by that config's
-    model, so that the dumped config and the checkpoint are complete.
-
-    Args:
-        path: a file, or ``'mmdet::…'``.
-        options: dotted keys and values, as mmdet's ``--cfg-options``.
-
-    Raises:
-        FileNotFoundError: no such config.
+    Attributes:
+        work_dir: folder of logs and checkpoints.
+        checkpoint: the latest one in it; None where the run wrote none.
+        iters: steps that the model has made, those before a resume too.
+        first, last: scalars (losses, lr, ...) of the first and the last step that this run logged.
+        seconds: that this run took.
+        metrics: scalars of the last validation.
     """
-    config = read_config(path)
-    model: Any = config.get("model") or {}
-    if isinstance(model.get("detector"), str):
-        model.detector = read_config(model.detector).model
-    config.merge_from_dict(options or {})
-    return config
 
-
-def wrap_config(
-    path: str, proposals: str, images: str, out: Path, options: dict[str, Any] | None = None
-) -> Config:
-    """Write the pre-training config of a stock config's detector, see :mod:`aligndet.box_domain.recipe`.
-
-    Args:
-        path: of the stock config.
-        proposals: file or store.
-        images: their folder.
-        out: file to write, atomically: every process of a distributed run writes the same.
-        options: as :func:`load_config`, merged into the generated config.
-
-    Returns:
-        the config, read back from ``out``.
-    """
-    stock = read_config(path)
-    if "custom_imports" in stock:
-        import_modules_from_strings(**stock.custom_imports)
-    register_all_modules(init_default_scope=True)
-    config = pretraining_config(stock, proposals, images)
-    config.merge_from_dict(options or {})
-    write_text(out, config.pretty_text)
-    return Config.fromfile(out)
+    work_dir: Path
+    checkpoint: Path | None
+    iters: int
+    first: dict[str, float]
+    last: dict[str, float]
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def train(
-    config: Config, amp: str | None = None, auto_scale_lr: bool = False, resume: str | None = None
-) -> nn.Module:
+    config: Config,
+    amp: str | None = None,
+    auto_scale_lr: bool = False,
+    resume: str | None = None,
+    max_iters: int | None = None,
+    console: Console | None = None,
+) -> TrainResult:
     """Run a config.
 
     Args:
-        config: complete, with ``work_dir``.
+        config: complete, with ``work_dir``; is changed to what is run.
         amp: None, ``float16`` (with dynamic loss scaling) or ``bfloat16``.
         auto_scale_lr: scale the learning rate by ``auto_scale_lr.base_batch_size``.
         resume: a checkpoint, ``auto`` for the latest in the work dir, or None.
-
-    Returns:
-        the trained model.
+        max_iters: stop after so many steps, whatever the config says.
+        console: tells the progress; None tells nobody (but see :mod:`aligndet.training.progress`).
 
     Raises:
-        ValueError: ``amp`` asked without a GPU; ``auto_scale_lr`` asked of a config that does not know its
-            base batch size; or the data give no batch at all.
+        InputError: the config or an argument is wrong, see :func:`build_runner`.
+    """
+    begin = time.monotonic()
+    runner = build_runner(config, amp, auto_scale_lr, resume, max_iters)
+    interval = runner.cfg.get("default_hooks", {}).get("logger", {}).get("interval", 10)
+    progress = ProgressHook(console or Console(quiet=True), interval, max_iters)
+    runner.register_hook(progress)
+    error: BaseException | None = None
+    try:
+        runner.train()
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        progress.close(error)
+    latest = find_latest_checkpoint(runner.work_dir)
+    return TrainResult(
+        work_dir=Path(runner.work_dir),
+        checkpoint=Path(latest) if latest else None,
+        iters=runner.iter,
+        first=progress.first,
+        last=progress.last,
+        seconds=time.monotonic() - begin,
+        metrics=progress.metrics,
+    )
+
+
+def build_runner(
+    config: Config,
+    amp: str | None = None,
+    auto_scale_lr: bool = False,
+    resume: str | None = None,
+    max_iters: int | None = None,
+) -> Runner:
+    """Check a config and build its runner with model and data; arguments as :func:`train`.
+
+    Raises:
+        InputError: a key is missing or nobody's; ``amp`` asked without a GPU; ``auto_scale_lr`` asked of a
+            config that does not know its base batch size; model or data cannot be built; no batch at all.
         NormalisationError: a checkpoint that the model starts from had its images normalised otherwise
             (:func:`aligndet.image_domain.normalisation.check_normalisation`).
     """
+    _require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
+    check_own_arguments(config)
     check_normalisation(config)
+    _apply(config, amp, auto_scale_lr, resume)
+    if max_iters:
+        cap(config, max_iters)
+    if not torch.cuda.is_available():
+        without_gpu(config)
+    try:
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        images = runner.train_loop.dataloader
+    except (KeyError, TypeError, FileNotFoundError, AttributeError, ImportError, AssertionError) as error:
+        raise InputError(f"config: {type(error).__name__}: {_first_line(error)}") from error
+    _refuse_no_batch(images, config)
+    if max_iters:
+        runner.register_hook(StopAfter(max_iters))
+    return runner
+
+
+def _require(config: Config, *keys: str) -> None:
+    for key in keys:
+        if not config.get(key):
+            raise InputError(f"config {config.filename}: it has no {key}; give a config that trains a model")
+
+
+def _apply(config: Config, amp: str | None, auto_scale_lr: bool, resume: str | None) -> None:
+    """Write the flags into the config, and the seed 0 where it has none."""
+    randomness = config.get("randomness") or {}
+    if randomness.get("seed") is None:
+        config.randomness = {**randomness, "seed": 0}
     if amp and not torch.cuda.is_available():
-        raise ValueError("--amp: mmengine's AmpOptimWrapper needs a GPU, and torch sees none. Leave it out.")
+        raise InputError("--amp: mmengine's AmpOptimWrapper needs a GPU, and torch sees none; leave it out")
     if amp:
         config.optim_wrapper.type = "AmpOptimWrapper"
         config.optim_wrapper.dtype = amp
@@ -97,45 +146,22 @@ def train(
             config.optim_wrapper.loss_scale = "dynamic"
     if auto_scale_lr:
         if "base_batch_size" not in config.get("auto_scale_lr", {}):
-            raise ValueError("--auto-scale-lr: the config has no auto_scale_lr.base_batch_size; add it.")
+            raise InputError("--auto-scale-lr: the config has no auto_scale_lr.base_batch_size; add it")
         config.auto_scale_lr.enable = True
     if resume:
+        if resume != "auto" and "://" not in resume and not Path(resume).is_file():
+            raise InputError(f"--resume {resume}: no such checkpoint")
         config.resume = True
         config.load_from = None if resume == "auto" else resume
-    if not torch.cuda.is_available():
-        _without_gpu(config)
-    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-    if len(runner.train_loop.dataloader) == 0:
-        raise ValueError(
-            f"train_dataloader gives no batch: {len(runner.train_loop.dataloader.dataset)} images are fewer "
-            f"than batch_size={config.train_dataloader.batch_size}, and drop_last is set. Lower batch_size."
+
+
+def _refuse_no_batch(loader: Any, config: Config) -> None:
+    if len(loader) == 0:
+        raise InputError(
+            f"train_dataloader gives no batch: {len(loader.dataset)} images are fewer than "
+            f"batch_size={config.train_dataloader.batch_size}, and drop_last is set; lower batch_size"
         )
-    return runner.train()
 
 
-def _without_gpu(config: Config) -> None:
-    """What a config written for GPUs asks and a CPU cannot: mixed precision, NCCL."""
-    if config.optim_wrapper.get("type") == "AmpOptimWrapper":
-        print_log("no GPU: trained in full precision, though the config asks for AmpOptimWrapper", "current")
-        config.optim_wrapper.type = "OptimWrapper"
-        for key in ("dtype", "loss_scale", "use_fp64"):
-            config.optim_wrapper.pop(key, None)
-    if config.get("launcher") == "pytorch":
-        _processes_without_gpu(config)
-
-
-def _processes_without_gpu(config: Config) -> None:
-    """Join processes over gloo and wrap without device ids; mmengine takes CUDA for granted in both."""
-    torch.distributed.init_process_group("gloo")
-    unused = config.get("find_unused_parameters", False)
-    wrapper = {"type": "DistributedOnCPU", "broadcast_buffers": False, "find_unused_parameters": unused}
-    config.setdefault("model_wrapper_cfg", wrapper)
-
-
-@MODEL_WRAPPERS.register_module()
-class DistributedOnCPU(MMDistributedDataParallel):
-    """DDP without devices. Torch has SyncBN for GPUs only: here each process normalises by its own batch."""
-
-    def __init__(self, module: nn.Module, **options: Any) -> None:
-        options["device_ids"] = None
-        super().__init__(revert_sync_batchnorm(module), **options)
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "")

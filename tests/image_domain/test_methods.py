@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 
 from aligndet.image_domain.backbones import build_backbone
 from aligndet.image_domain.normalisation import IMAGENET, check_normalisation
-from aligndet.training.run import load_config, train
+from aligndet.training.run import build_runner, load_config
 from tools.convert_backbone import main as convert_backbone
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "image_domain"
@@ -154,7 +154,8 @@ def test_a_method_trains_exports_and_gives_equal_features_in_a_detector(
     """Two steps from the images of a folder; the detector's own ``init_cfg`` loads the export."""
     write_images(tmp_path / "images")
     config = tiny(name, tmp_path / "images", tmp_path / "work")
-    trained: Any = train(config).backbone
+    model: Any = build_runner(config).train()
+    trained = model.backbone
     detector = write_detector(tmp_path, METHODS[name][1])
     out = tmp_path / "backbone.pth"
     assert convert_backbone([str(tmp_path / "work"), str(out), "--detector", str(detector)]) == 0

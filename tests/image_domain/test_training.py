@@ -17,7 +17,8 @@ from torch import nn
 from aligndet.common.errors import InputError
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.keys import candidates
-from aligndet.training.run import DistributedOnCPU, _without_gpu, load_config, train
+from aligndet.training.cpu import DistributedOnCPU, without_gpu
+from aligndet.training.run import build_runner, load_config, train
 from tests.image_domain.test_methods import tiny, write_images
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +87,7 @@ def test_resume_goes_on_where_the_run_stopped(tmp_path: Path) -> None:
     train(copy.deepcopy(config))
     first = torch.load(tmp_path / "work" / "epoch_1.pth", weights_only=False)
     config.train_cfg.max_epochs, config.experiment_name = 2, f"again_{tmp_path.name}"
-    model: Any = train(config, resume="auto")
+    model: Any = build_runner(config, resume="auto").train()
     assert first["meta"]["iter"] == 2
     second = torch.load(tmp_path / "work" / "epoch_2.pth", weights_only=False)
     assert second["meta"]["iter"] == 4
@@ -115,6 +116,6 @@ def test_mixed_precision_of_a_config_is_left_out_without_a_gpu(tmp_path: Path) -
     """The stock configs of MAE, SimMIM and MoCo v3 ask for it; a smoke run on a CPU must not stop there."""
     config = load_config(str(CONFIGS["mae_vit-b"]))
     assert config.optim_wrapper.type == "AmpOptimWrapper"
-    _without_gpu(config)
+    without_gpu(config)
     assert config.optim_wrapper.type == "OptimWrapper"
     assert "loss_scale" not in config.optim_wrapper

@@ -1,0 +1,153 @@
+"""``aligndet train``: run a config, with the flags of mmdet's ``tools/train.py``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from aligndet.cli import options, paths
+from aligndet.common.configs import locate_config
+from aligndet.common.console import Console, captured
+from aligndet.common.errors import InputError
+
+if TYPE_CHECKING:
+    from aligndet.training.run import TrainResult
+
+SUMMARY = "run one stage from a config: pre-training of either domain, or any config of mmdet and mmpretrain"
+EXAMPLES = """
+aligndet train aligndet::box_domain/retinanet_r50_fpn_1x_coco.py
+aligndet train mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py --aligndet proposals/ --images photos/
+aligndet train my_config.py --work-dir work --resume --cfg-options optim_wrapper.optimizer.lr=0.005
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add mmdet's flags, and ours."""
+    parser.add_argument("config", help=options.CONFIG_HELP)
+    parser.add_argument(
+        "--aligndet",
+        type=paths.existing,
+        metavar="PROPOSALS",
+        help="pre-train the detector of this stock config on these proposals; the generated config is written "
+        "to the work dir and can be edited and run",
+    )
+    options.add(parser, "--images", "of the proposals; with --aligndet", type=paths.folder)
+    parser.add_argument(
+        "--work-dir",
+        type=paths.out_folder,
+        metavar="DIR",
+        help="folder for logs and checkpoints (default: work_dirs/CONFIG)",
+    )
+    options.add(parser, "--amp", "float16 with loss scaling; needs a GPU")
+    parser.add_argument("--amp-dtype", choices=["float16", "bfloat16"], default="float16", help="of --amp")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale lr to the real batch size")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from this checkpoint, or without a value from the latest in the work dir",
+    )
+    options.add(parser, "--max-iters")
+    options.add(parser, "--seed", default=None, more="or the config's")
+    options.add(parser, "--cfg-options")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def run(args: argparse.Namespace) -> TrainResult:
+    """Train; everything but a few lines goes to ``WORK_DIR/log.txt``.
+
+    Raises:
+        InputError: an option, a path or the config is wrong.
+    """
+    _check(args)
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    console = Console(args.quiet or _rank() > 0, args.verbose)
+    with tempfile.TemporaryDirectory() as folder:
+        early = Path(folder) / "log.txt"
+        with _log(early, args.verbose):
+            config = _config(args)
+        earlier = early.read_bytes() if early.is_file() else b""
+    log = Path(config.work_dir) / (f"log.rank{_rank()}.txt" if _rank() else "log.txt")
+    with _log(log, args.verbose, earlier) as stream:
+        console = Console(console.quiet, args.verbose, stream)
+        if not args.verbose:
+            console.say(f"log: {log}")
+        result = _train(config, args, console)
+        console.say(_summary(result))
+    return result
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Check what costs nothing, before any library is loaded."""
+    locate_config(args.config)
+    if bool(args.aligndet) != bool(args.images):
+        raise InputError("--aligndet PROPOSALS and --images DIR go together; give both")
+    if args.resume and args.resume != "auto" and "://" not in args.resume and not Path(args.resume).is_file():
+        raise InputError(f"--resume {args.resume}: no such checkpoint")
+
+
+def _config(args: argparse.Namespace) -> Any:
+    """Read or generate the config, with work dir, launcher and seed."""
+    values = options.cfg_options(args)
+    name = Path(args.config).stem + ("_aligndet" if args.aligndet else "")
+    work_dir = args.work_dir or Path("work_dirs") / name
+    from aligndet.training.config import load_config, wrap_config
+
+    if args.aligndet:
+        out = work_dir / f"{name}.py"
+        config = wrap_config(args.config, str(args.aligndet), str(args.images), out, values)
+    else:
+        config = load_config(args.config, values)
+        work_dir = args.work_dir or config.get("work_dir") or work_dir
+    config.launcher, config.work_dir = args.launcher, str(work_dir)
+    if args.seed is not None:
+        config.randomness = {**(config.get("randomness") or {}), "seed": args.seed}
+    return config
+
+
+def _train(config: Any, args: argparse.Namespace, console: Console) -> TrainResult:
+    from aligndet.training.run import train
+
+    amp = args.amp_dtype if args.amp else None
+    return train(config, amp, args.auto_scale_lr, args.resume, args.max_iters, console)
+
+
+def _summary(result: TrainResult) -> str:
+    loss = [f"{scalars['loss']:.4g}" for scalars in (result.first, result.last) if "loss" in scalars]
+    metrics = [
+        f"{name} {value:.4g}" for name, value in result.metrics.items() if name.endswith(("mAP", "top1"))
+    ]
+    parts = [f"{result.iters} iterations", *([f"loss {' -> '.join(loss)}"] if loss else []), *metrics]
+    return f"{result.checkpoint or result.work_dir}: {', '.join(parts)}"
+
+
+def _rank() -> int:
+    """The number of this process among those of a launch."""
+    names = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+    return int(next((os.environ[name] for name in names if name in os.environ), "0"))
+
+
+@contextmanager
+def _log(path: Path, verbose: bool, earlier: bytes = b"") -> Iterator[TextIO]:
+    """Send output to a log, which begins with what was printed earlier; an error is written there, too."""
+    if verbose:
+        yield sys.stdout
+        return
+    with captured(path) as stream:
+        sys.stderr.write(earlier.decode(errors="replace"))
+        try:
+            yield stream
+        except Exception as error:
+            traceback.print_exc()
+            if not isinstance(error, InputError):
+                error.log = path  # type: ignore[attr-defined]
+            raise

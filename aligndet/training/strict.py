@@ -1,0 +1,188 @@
+"""Refuse config keys that nobody reads: options without a key, and arguments that our own classes lack."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aligndet.common.errors import InputError, nearest
+
+#: Keys at the top of a config that mean something where they are not written, too.
+TOP = frozenset(
+    (
+        *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
+        *("train_cfg", "val_cfg", "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler"),
+        *("val_evaluator", "test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor"),
+        *("load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer"),
+        *("vis_backends", "default_scope", "randomness", "experiment_name", "custom_imports"),
+        *("find_unused_parameters", "sync_bn", "model_wrapper_cfg", "runner_type", "backend_args", "compile"),
+    )
+)
+LOADER = frozenset(
+    (
+        *("dataset", "batch_size", "num_workers", "sampler", "batch_sampler", "collate_fn", "drop_last"),
+        *("persistent_workers", "pin_memory", "prefetch_factor", "timeout", "worker_init_fn"),
+        *("multiprocessing_context", "num_batch_per_epoch", "shuffle"),
+    )
+)
+#: What else may stand at a place than its class or its present keys say.
+PLACES = {
+    "optim_wrapper": frozenset(["paramwise_cfg", "constructor", "dtype", "loss_scale", "use_fp64"]),
+    "randomness": frozenset(["seed", "diff_rank_seed", "deterministic"]),
+    "auto_scale_lr": frozenset(["enable", "base_batch_size"]),
+    "train_dataloader": LOADER,
+    "val_dataloader": LOADER,
+    "test_dataloader": LOADER,
+}
+#: Dicts of fixed meaning without a type: there is no other key.
+CLOSED = frozenset(["randomness", "auto_scale_lr", "train_dataloader", "val_dataloader", "test_dataloader"])
+#: Keys of mmengine in any dict of a class.
+ALWAYS = frozenset(["type", "_scope_", "_delete_", "convert_to_iter_based", "priority"])
+
+
+def check_options(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Check that every dotted key of ``--cfg-options`` is there, or that its new key would be read.
+
+    Raises:
+        InputError: nothing would read it; the nearest key is suggested.
+    """
+    for key in options:
+        _check_option(config, key)
+
+
+def _check_option(config: Mapping[str, Any], key: str) -> None:
+    node: Any = config
+    above: list[str] = []
+    for name in key.split("."):
+        what = f"--cfg-options {key}"
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            if not name.isdigit() or int(name) >= len(node):
+                raise InputError(
+                    f"{what}: {'.'.join(above)} is a list, give an index from 0 to {len(node) - 1}"
+                )
+            node = node[int(name)]
+        elif not isinstance(node, Mapping):
+            raise InputError(f"{what}: {'.'.join(above)} is {node!r} and has no keys of its own")
+        elif name not in node:
+            _check_new(what, config, node, ".".join(above), name)
+            return
+        else:
+            node = node[name]
+        above.append(name)
+
+
+def _check_new(what: str, config: Mapping[str, Any], node: Mapping[str, Any], place: str, name: str) -> None:
+    """Check a key that is not in the dict at ``place`` yet."""
+    if name in ALWAYS | PLACES.get(place, frozenset()) or (not place and name in TOP):
+        return
+    if not place or place in CLOSED:
+        choices = {*node, *(PLACES[place] if place else TOP)}
+        raise InputError(f"{what}: no such key{nearest(name, choices)}")
+    kind = class_of(node, str(config.get("default_scope") or "mmdet")) if "type" in node else None
+    if kind is None:
+        _refuse_alike(what, name, set(node))
+        return
+    arguments, more = arguments_of(kind)
+    if more:
+        _refuse_alike(what, name, arguments | set(node), arguments)
+    elif name not in arguments:
+        raise InputError(f"{what}: {kind.__name__} has no argument {name}{nearest(name, arguments)}")
+
+
+def _refuse_alike(what: str, name: str, choices: set[str], arguments: set[str] | None = None) -> None:
+    """Refuse a key of an open dict that looks like a slip of one that is there."""
+    if name not in (arguments or ()) and difflib.get_close_matches(name, choices, n=1, cutoff=0.85):
+        raise InputError(f"{what}: no such key{nearest(name, choices)}")
+
+
+def check_own_arguments(config: Mapping[str, Any]) -> None:
+    """Check the arguments of every ``type='aligndet.X'`` in a config, and of a pre-trainer's ``adapter``.
+
+    Raises:
+        InputError: a class takes no such argument, or there is no such class; names the key of the config.
+    """
+    for place, node in _dicts(config, ""):
+        name = node["type"]
+        if not (isinstance(name, str) and name.startswith("aligndet.")):
+            continue
+        kind = class_of(node, "aligndet")
+        if kind is None:
+            raise InputError(f"config {place}.type: there is no {name}{nearest(name, own_names())}")
+        _check_arguments(kind, node, place)
+        if kind.__name__ == "BoxDomainPretrainer" and isinstance(node.get("adapter"), Mapping):
+            _check_adapter(node, f"{place}.adapter")
+
+
+def _check_adapter(pretrainer: Mapping[str, Any], place: str) -> None:
+    from mmengine.config import ConfigDict
+
+    from aligndet.box_domain.adapters import adapter_for
+
+    if isinstance(pretrainer.get("detector"), Mapping):
+        kind = adapter_for(ConfigDict(pretrainer["detector"]))
+        _check_arguments(kind, pretrainer["adapter"], place, given={"detector", "classifiers"})
+
+
+def _check_arguments(
+    kind: type, node: Mapping[str, Any], place: str, given: frozenset[str] | set[str] = frozenset()
+) -> None:
+    arguments, more = arguments_of(kind)
+    for name in node:
+        if name not in (arguments - given) | ALWAYS and not more:
+            hint = nearest(str(name), arguments - given)
+            raise InputError(f"config {place}.{name}: {kind.__name__} has no argument {name}{hint}")
+
+
+def _dicts(node: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All dicts with a type in a config, with their places."""
+    if isinstance(node, Mapping) or hasattr(node, "_cfg_dict"):
+        if "type" in node:
+            yield place, node
+        for name, value in node.items():
+            yield from _dicts(value, f"{place}.{name}" if place else str(name))
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _dicts(value, f"{place}.{number}")
+
+
+def arguments_of(kind: type) -> tuple[set[str], bool]:
+    """List the keyword arguments of a class and its bases, and say whether it takes any other."""
+    names: set[str] = set()
+    for base in kind.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        names |= {parameter.name for parameter in parameters if parameter.kind in named}
+        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            return names, False
+    return names, True
+
+
+def own_names() -> list[str]:
+    """Every ``aligndet.X`` that is registered."""
+    from aligndet import registry
+
+    registries = (registry.MODELS, registry.HOOKS, registry.TRANSFORMS, registry.DATASETS)
+    for each in registries:
+        each.import_from_location()
+    return [f"aligndet.{name}" for each in registries for name in each.module_dict]
+
+
+def class_of(node: Mapping[str, Any], scope: str) -> type | None:
+    """The class that a dict's ``type`` names in any registry of a scope; None where there is none."""
+    from mmengine import registry as roots
+
+    kind = node["type"]
+    if not isinstance(kind, str):
+        return kind if inspect.isclass(kind) else None
+    scope = kind.split(".")[0] if "." in kind else str(node.get("_scope_") or scope)
+    for root in vars(roots).values():
+        if isinstance(root, roots.Registry):
+            with root.switch_scope_and_registry(scope) as registry:
+                found = registry.get(kind)
+            if inspect.isclass(found):
+                return found
+    return None
