@@ -1,7 +1,6 @@
 """The import hook: who answers ``import mmcv._ext``, and what is said when nobody can."""
 
 import ast
-import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from importlib.util import module_from_spec
@@ -10,8 +9,9 @@ from pathlib import Path
 import mmcv
 import pytest
 
+from aligndet import ops
 from aligndet.ops import table
-from aligndet.ops.finder import EXTENSION, OpsFinder, StandInLoader, install
+from aligndet.ops.finder import EXTENSION, OpsFinder, StandInLoader, has_compiled_operators, install
 
 
 def find(folder: Path) -> ModuleSpec:
@@ -67,9 +67,21 @@ def test_every_name_mmcv_asks_for_can_be_imported() -> None:
     assert all(callable(getattr(module, name)) for name in asked)
 
 
-def test_importing_aligndet_is_light() -> None:
-    code = (
-        "import sys, aligndet; print([m for m in ('torch', 'mmcv', 'mmengine', 'numpy') if m in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+def test_config_for_tools_of_others_asks_for_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "has_compiled_operators", lambda: False)
+    assert ops.stand_in_imports() == {"imports": ["aligndet"], "allow_failed_imports": True}
+    monkeypatch.setattr(ops, "has_compiled_operators", lambda: True)
+    assert ops.stand_in_imports() is None
+
+
+def test_compiled_operators_are_looked_for_beside_mmcv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None, is_package=True))
+    assert not has_compiled_operators()
+    package = ModuleSpec("mmcv", None, is_package=True)
+    package.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: package)
+    assert not has_compiled_operators()
+    (tmp_path / "_ext.py").touch()
+    assert has_compiled_operators()
