@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--aligndet",
         type=paths.existing,
         metavar="PROPOSALS",
-        help="pre-train the detector of this stock config on these proposals; the generated config is written "
-        "to the work dir and can be edited and run",
+        help="pre-train the detector of this stock config on these proposals; the generated config is "
+        "written to the work dir and can be edited and run",
     )
     options.add(parser, "--images", "of the proposals; with --aligndet", type=paths.folder)
     parser.add_argument(
@@ -123,9 +123,7 @@ def _train(config: Any, args: argparse.Namespace, console: Console) -> TrainResu
 
 def _summary(result: TrainResult) -> str:
     loss = [f"{scalars['loss']:.4g}" for scalars in (result.first, result.last) if "loss" in scalars]
-    metrics = [
-        f"{name} {value:.4g}" for name, value in result.metrics.items() if name.endswith(("mAP", "top1"))
-    ]
+    metrics = [f"{name} {value:.4g}" for name, value in result.metrics.items()][:1]
     parts = [f"{result.iters} iterations", *([f"loss {' -> '.join(loss)}"] if loss else []), *metrics]
     return f"{result.checkpoint or result.work_dir}: {', '.join(parts)}"
 

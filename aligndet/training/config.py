@@ -1,15 +1,15 @@
-"""Read a config for training: a pre-trainer's detector put in, options merged, a stock config wrapped."""
+"""Read a config for training: a pre-trainer's detector put in, options merged, a stock config wrapped.
+
+mmdet is loaded where a stock config was read and is to be wrapped: mistakes in configs are found before.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 
-from aligndet.box_domain.recipe import pretraining_config
 from aligndet.common.configs import read_config, read_model
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
@@ -56,6 +56,11 @@ def wrap_config(
         InputError: as :func:`load_config`; or the detector cannot be served.
     """
     stock = read_config(path)
+    from mmdet.utils import register_all_modules
+    from mmengine.utils import import_modules_from_strings
+
+    from aligndet.box_domain.recipe import pretraining_config
+
     if "custom_imports" in stock:
         import_modules_from_strings(**stock.custom_imports)
     register_all_modules(init_default_scope=True)
@@ -71,7 +76,7 @@ def merge_options(config: Config, options: dict[str, Any]) -> None:
     Raises:
         InputError: nothing would read one of them.
     """
-    check_options(config, options)
+    check_options(dict(config.items()), options)
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, ValueError) as error:

@@ -100,6 +100,7 @@ def scalars(values: Mapping[str, Any]) -> dict[str, float]:
             value = value.item()
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             plain[RENAMED.get(name, name)] = float(value)
+    plain.pop("iter", None)  # the step of the loop, which is told with every line
     return plain
 
 

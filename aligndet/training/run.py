@@ -82,8 +82,8 @@ def train(
         progress.close(error)
     latest = find_latest_checkpoint(runner.work_dir)
     return TrainResult(
-        work_dir=Path(runner.work_dir),
-        checkpoint=Path(latest) if latest else None,
+        work_dir=Path(config.work_dir),
+        checkpoint=Path(config.work_dir) / Path(latest).name if latest else None,
         iters=runner.iter,
         first=progress.first,
         last=progress.last,
@@ -108,7 +108,7 @@ def build_runner(
             (:func:`aligndet.image_domain.normalisation.check_normalisation`).
     """
     _require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
-    check_own_arguments(config)
+    check_own_arguments(dict(config.items()))
     check_normalisation(config)
     _apply(config, amp, auto_scale_lr, resume)
     if max_iters:

@@ -64,7 +64,7 @@ def _check_option(config: Mapping[str, Any], key: str) -> None:
                 )
             node = node[int(name)]
         elif not isinstance(node, Mapping):
-            raise InputError(f"{what}: {'.'.join(above)} is {node!r} and has no keys of its own")
+            raise InputError(f"{what}: {'.'.join(above)} is {str(node)[:40]!r} and has no keys of its own")
         elif name not in node:
             _check_new(what, config, node, ".".join(above), name)
             return
@@ -137,7 +137,7 @@ def _check_arguments(
 
 def _dicts(node: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """All dicts with a type in a config, with their places."""
-    if isinstance(node, Mapping) or hasattr(node, "_cfg_dict"):
+    if isinstance(node, Mapping):
         if "type" in node:
             yield place, node
         for name, value in node.items():
