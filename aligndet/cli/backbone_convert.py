@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
+
+if TYPE_CHECKING:
+    from aligndet.image_domain.convert import Conversion
 
 SUMMARY = "turn weights of any maker into the backbone of a detector"
 EXAMPLES = """
@@ -38,10 +42,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Convert, write, say what matched."""
+    with libraries_silent(args):
+        from aligndet.image_domain import convert as conversion
+
+        result, hint = _convert(args)
+    print(conversion.describe(result.match))
+    if result.tied:
+        print(f"as good: prefix {', '.join(map(repr, result.tied))} (choose with --prefix)")
+    print(hint)
+    print(f"wrote {args.out}")
+    return {
+        "out": args.out,
+        "source": result.source.name,
+        "matched": [target for target, _ in result.match.pairs],
+        "missing": result.match.missing,
+        "unexpected": result.match.unexpected,
+        "shape_differs": result.match.mismatched,
+    }
+
+
+def _convert(args: argparse.Namespace) -> tuple[Conversion, str]:
+    """Convert and write; the second is a line on the normalisation of images."""
     from aligndet.image_domain import convert as conversion
     from aligndet.image_domain.backbones import backbone_config, build_backbone
     from aligndet.image_domain.sources import load_source, normalisation_of
-    from aligndet.training.run import load_config
+    from aligndet.training.config import load_config
 
     cfg = load_config(args.config, options.cfg_options(args))
     part = backbone_config(cfg)
@@ -51,16 +76,4 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     backbone = build_backbone(cfg)
     result = conversion.convert(source, backbone, prefix, args.min_match, args.allow_partial)
     conversion.save(result, args.out, backbone)
-    print(conversion.describe(result.match))
-    if result.tied:
-        print(f"as good: prefix {', '.join(map(repr, result.tied))} (choose with --prefix)")
-    print(conversion.normalisation_hint(source.normalisation, normalisation_of(cfg)))
-    print(f"wrote {args.out}")
-    return {
-        "out": args.out,
-        "source": source.name,
-        "matched": [target for target, _ in result.match.pairs],
-        "missing": result.match.missing,
-        "unexpected": result.match.unexpected,
-        "shape_differs": result.match.mismatched,
-    }
+    return result, conversion.normalisation_hint(source.normalisation, normalisation_of(cfg))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
 from aligndet.cli.failure import CommandFailedError
+from aligndet.cli.silence import libraries_silent
 from aligndet.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,12 +64,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _configs(args: argparse.Namespace) -> dict[str, Any]:
-    from aligndet.checking.row import OK
-
     rows = []
-    for row in _checked(args):
-        rows.append(row)
-        print(_verdict(row), flush=True)
+    with libraries_silent(args) as screen:
+        from aligndet.checking.row import OK
+
+        for row in _checked(args):
+            rows.append(row)
+            print(_verdict(row), file=screen, flush=True)
     result = {"configs": [row.to_dict() for row in rows]}
     if any(row.status != OK for row in rows):
         raise CommandFailedError(result)
@@ -107,19 +109,23 @@ def _threads(args: argparse.Namespace) -> int:
 
 def _zoo(args: argparse.Namespace) -> dict[str, Any]:
     """Check models of mmdet; what is done when it is ended is in the document."""
-    from aligndet.checking import document, kinds, run
-    from aligndet.checking.row import FAILED
+    with libraries_silent(args) as screen:
+        from aligndet.checking import document, kinds, run
+        from aligndet.checking.row import FAILED
 
-    models = run.read_zoo(args.out)
-    models = kinds.kinds_first(models) if args.all else kinds.one_per_kind(models)
-    settings = run.Options(args.out, args.workers, _threads(args), args.limit, args.again, args.stale)
-    rows: list[Row] = []
-    try:
-        for row in run.run(models, settings, lambda text: print(text, flush=True)):
-            rows.append(row)
-    finally:
-        if rows:
-            _write_document(rows, len(models) - len(rows), args)
+        def tell(text: str) -> None:
+            print(text, file=screen, flush=True)
+
+        models = run.read_zoo(args.out, tell)
+        models = kinds.kinds_first(models) if args.all else kinds.one_per_kind(models)
+        settings = run.Options(args.out, args.workers, _threads(args), args.limit, args.again, args.stale)
+        rows: list[Row] = []
+        try:
+            for row in run.run(models, settings, tell):
+                rows.append(row)
+        finally:
+            if rows:
+                tell(_write_document(rows, len(models) - len(rows), args))
     print("\n".join(document.totals(rows, len(models) - len(rows))))
     result = {"rows": [row.to_dict() for row in rows], "document": args.out / "coverage.md"}
     if any(row.status == FAILED for row in rows):
@@ -127,11 +133,11 @@ def _zoo(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _write_document(rows: list[Row], left: int, args: argparse.Namespace) -> None:
+def _write_document(rows: list[Row], left: int, args: argparse.Namespace) -> str:
     from aligndet.checking import document
     from aligndet.checking.check import SIZES
     from aligndet.checking.journal import versions
 
     file = args.out / "coverage.md"
     document.write_document(rows, file, shlex.join(["aligndet", *args.words]), versions(), SIZES, left)
-    print(f"wrote {file}")
+    return f"wrote {file}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
     from aligndet.comparison.settings import Settings
@@ -94,9 +95,11 @@ def iterations(text: str) -> str:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare and print the report, or print the runs that there would be."""
-    from aligndet.comparison.compare import compare
-    from aligndet.comparison.question import make_settings
-    from aligndet.comparison.status import Status
+    with libraries_silent(args):
+        from aligndet.comparison.compare import compare
+        from aligndet.comparison.question import make_settings
+        from aligndet.comparison.report import write_report
+    from aligndet.common.console import Console
 
     given = {name: getattr(args, name) for name in SETTINGS}
     settings = make_settings(args.config, args.start, cfg_options=options.cfg_options(args), **given)
@@ -104,8 +107,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         runs = planned_runs(settings)
         print("\n".join([*runs, f"{len(runs)} runs, {args.workers} at the same time; nothing was done"]))
         return {"runs": runs}
-    results, report = compare(settings, Status(write=(lambda text: None) if args.quiet else None))
-    print(report)
+    results = compare(settings, Console(args.quiet, args.verbose))
+    print(write_report(results, args.out))
     print(f"wrote {args.out}/results.md, results.json, plot.png")
     return results.to_json()
 

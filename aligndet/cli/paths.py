@@ -97,7 +97,7 @@ def config(text: str) -> str:
     try:
         locate_config(text)
     except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(str(error).removeprefix("config ")) from error
     return str(path(text)) if text.startswith("~") else text
 
 

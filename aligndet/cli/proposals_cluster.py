@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
     from aligndet.box_domain.pseudo_classes.box_features import BoxFeatures
@@ -58,14 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Cluster, write, print the sizes of the clusters."""
-    from aligndet.box_domain.pseudo_classes import clusters
+    with libraries_silent(args):
+        from aligndet.box_domain.pseudo_classes import clusters
     from aligndet.proposals.formats import read_proposals
 
     proposals = read_proposals(args.proposals)
     chosen = clusters.ClusterOptions(
         args.clusters, args.dims, args.seed, args.fit_proposals, args.batch, args.workers
     )
-    features = _features(args)
+    with libraries_silent(args):
+        features, note = _features(args)
+    if note:
+        print(note)
     job = clusters.ClusterJob(proposals, args.images, features, chosen)
     key = f"{features.fingerprint()} {chosen} {clusters.fingerprint_of(args.proposals)}"
     ids = job.run(args.out.with_name(args.out.name + ".state.npz"), key)
@@ -74,22 +79,23 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return _report(job, args)
 
 
-def _features(args: argparse.Namespace) -> BoxFeatures:
+def _features(args: argparse.Namespace) -> tuple[BoxFeatures, str]:
     """The frozen backbone with the normalisation of its config, or ImageNet's with a note."""
     from aligndet.box_domain.pseudo_classes.box_features import BoxFeatures
     from aligndet.image_domain.backbones import trained_backbone
     from aligndet.image_domain.normalisation import IMAGENET, normalisation_of
-    from aligndet.training.run import load_config
+    from aligndet.training.config import load_config
 
     cfg = load_config(args.config, options.cfg_options(args))
     backbone = trained_backbone(cfg, args.weights)
-    used = normalisation_of(cfg)
+    used, note = normalisation_of(cfg), ""
     if used is None:
         used = IMAGENET
-        print(f"note: {args.config} has no data_preprocessor, using ImageNet's normalisation {used}")
+        note = f"note: {args.config} has no data_preprocessor, using ImageNet's normalisation {used}"
     rgb, scale = used.channel_order == "rgb", (args.scale[0], args.scale[1])
     device = options.device_of(args)
-    return BoxFeatures(backbone, used.mean, used.std, rgb, args.level, args.pool, scale, device)
+    features = BoxFeatures(backbone, used.mean, used.std, rgb, args.level, args.pool, scale, device)
+    return features, note
 
 
 def _report(job: ClusterJob, args: argparse.Namespace) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
 
 SUMMARY = "draw InsLoc's composites: true boxes green, boxes of the augmentation orange"
 EXAMPLES = """
@@ -32,12 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw and write."""
-    from aligndet.training.run import load_config
-    from aligndet.visualization.composites import draw_training_composites
-    from aligndet.visualization.drawing import write_image
+    with libraries_silent(args):
+        from aligndet.training.config import load_config
+        from aligndet.visualization.composites import draw_training_composites
+        from aligndet.visualization.drawing import write_image
 
-    config = load_config(args.config, options.cfg_options(args))
-    picture = draw_training_composites(config, args.count, args.columns, args.augmented, args.seed)
-    write_image(picture, str(args.out))
+        config = load_config(args.config, options.cfg_options(args))
+        picture = draw_training_composites(config, args.count, args.columns, args.augmented, args.seed)
+        write_image(picture, str(args.out))
     print(f"wrote {args.out}")
     return {"out": args.out}

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
 from aligndet.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,23 +49,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print both probes of every backbone."""
-    from aligndet.evaluation.probe import read_crops
-    from aligndet.training.run import load_config
-
     starts: list[str | None] = [None] * args.random + args.weights
     if not starts:
         raise InputError("nothing to ask: give --weights, --random, or both")
+    with libraries_silent(args):
+        results = _probes(args, starts)
+    for name, scores in results.items():
+        for kind, value in scores.items():
+            print(f"{name}: {kind}: {value.top1:.1%} of boxes, {value.balanced:.1%} averaged over classes")
+    return results
+
+
+def _probes(args: argparse.Namespace, starts: list[str | None]) -> dict[str, dict[str, Score]]:
+    """Probe every backbone on the same crops."""
+    from aligndet.evaluation.probe import read_crops
+    from aligndet.training.config import load_config
+
     cfg = load_config(args.config, options.cfg_options(args))
     choice = (args.side, args.min_side, args.max_boxes, args.seed)
     crops = (
         read_crops(args.train, args.train_images or args.images, *choice),
         read_crops(args.val, args.val_images or args.images, *choice),
     )
-    results = {start or "random": _probe(cfg, start, crops, args) for start in starts}
-    for name, scores in results.items():
-        for kind, value in scores.items():
-            print(f"{name}: {kind}: {value.top1:.1%} of boxes, {value.balanced:.1%} averaged over classes")
-    return results
+    return {start or "random": _probe(cfg, start, crops, args) for start in starts}
 
 
 def _probe(

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,15 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Embed the boxes, draw, say how many neighbours share a class."""
+    with libraries_silent(args):
+        windows, embeddings = _embedded(args)
     import numpy as np
 
-    from aligndet.image_domain.methods.insloc.embed import embed_boxes, load_insloc, read_windows
     from aligndet.visualization.drawing import write_image
     from aligndet.visualization.neighbours import draw_neighbours, nearest
 
-    model, side = load_insloc(args.checkpoint)
-    windows = read_windows(args.val, args.images, side, args.max_boxes, args.min_side, args.seed)
-    embeddings = embed_boxes(model, windows)
     every = np.arange(len(embeddings))
     shares: dict[str, float] = {}
     if len(set(windows.names)) > 1:
@@ -53,6 +52,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     write_image(draw_neighbours(windows.pixels, queries, rows, windows.names), str(args.out))
     print(f"wrote {args.out}")
     return {"out": args.out, "boxes": len(every), **shares}
+
+
+def _embedded(args: argparse.Namespace) -> tuple[Windows, np.ndarray]:
+    """Squares around the boxes, and their (n, D) embeddings."""
+    from aligndet.image_domain.methods.insloc.embed import embed_boxes, load_insloc, read_windows
+
+    model, side = load_insloc(args.checkpoint)
+    windows = read_windows(args.val, args.images, side, args.max_boxes, args.min_side, args.seed)
+    return windows, embed_boxes(model, windows)
 
 
 def _same_class(windows: Windows, neighbours: np.ndarray) -> dict[str, float]:

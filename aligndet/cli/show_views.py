@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
 
 SUMMARY = "draw both views of training images, one colour per instance, thin where unmatched"
 EXAMPLES = """
@@ -25,11 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw and write."""
-    from aligndet.training.run import load_config
-    from aligndet.visualization.drawing import write_image
-    from aligndet.visualization.views import draw_training_views
+    with libraries_silent(args):
+        from aligndet.training.config import load_config
+        from aligndet.visualization.drawing import write_image
+        from aligndet.visualization.views import draw_training_views
 
-    config = load_config(args.config, options.cfg_options(args))
-    write_image(draw_training_views(config, args.count, args.long_side, args.seed), str(args.out))
+        config = load_config(args.config, options.cfg_options(args))
+        picture = draw_training_views(config, args.count, args.long_side, args.seed)
+        write_image(picture, str(args.out))
     print(f"wrote {args.out}")
     return {"out": args.out}
