@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from aligndet.demo import CLASSES, SPLITS, render_scene, split_counts, write_dataset
 from aligndet.proposals import recall
-from aligndet.synthetic.dataset import scene_of
-from aligndet.synthetic.scene import mask_boxes
-from aligndet.synthetic.shapes import SHAPES
+from aligndet.synthetic.dataset import SPLITS, scene_of, split_counts, write_dataset
+from aligndet.synthetic.scene import mask_boxes, render_scene
+from aligndet.synthetic.shapes import CLASSES, SHAPES
 from aligndet.synthetic.textures import TEXTURES
 
 COUNTS = {"train": 6, "val": 3, "test": 2, "unlabelled": 4}

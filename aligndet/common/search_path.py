@@ -1,0 +1,18 @@
+"""Where Python looks for the user's own modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def put_current_folder_last() -> None:
+    """Let modules of the current folder be imported, behind all others.
+
+    ``python -m`` puts that folder first, and a user's ``ssl.py`` or ``types.py`` would be imported in place of
+    Python's own. Processes that this one starts do not put it first either.
+    """
+    here = os.getcwd()
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", here)]
+    sys.path.append(here)
+    os.environ["PYTHONSAFEPATH"] = "1"

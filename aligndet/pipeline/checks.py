@@ -1,0 +1,123 @@
+"""Checks before any work: what a question names is there, and every stage's config can be built."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from aligndet.common.configs import locate_config
+from aligndet.common.errors import InputError
+from aligndet.pipeline import plan
+from aligndet.pipeline.contents import image_table
+from aligndet.pipeline.question import Question, label
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What the stages will do.
+
+    Attributes:
+        lengths: how much work each stage is, in words, by name.
+        files: checkpoints on this machine that configs name.
+        warnings: what a person should know.
+    """
+
+    lengths: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def check_question(question: Question) -> None:
+    """Check what needs neither torch nor mmdet.
+
+    Raises:
+        InputError: names the option, what was expected, and how to mend it.
+    """
+    _check_pairs(question)
+    _check_paths(question)
+    _check_numbers(question)
+    if not question.generate:
+        image_table(question)
+        for name in ("train", "val"):
+            file = getattr(question, name)
+            if file:
+                _check_labels(label(name), Path(file))
+
+
+def _check_pairs(question: Question) -> None:
+    if (question.train is None) != (question.val is None):
+        raise InputError("--train and --val go together: labels to fine-tune on, and labels to report AP on")
+    if question.weights and question.image_config:
+        raise InputError("--weights loads a backbone, --image-config trains one: give one of the two")
+    if question.iters and question.epochs:
+        raise InputError("--iters and --epochs: give one of the two")
+    if question.box_config and (question.iters or question.epochs):
+        return
+    for name in ("image", "box", "finetune"):
+        unused = {"image": not question.image_config, "box": False, "finetune": False}[name]
+        if getattr(question, f"{name}_options") and unused:
+            raise InputError(f"--{name}-options: there is no --image-config that they would change")
+
+
+def _check_paths(question: Question) -> None:
+    for name in ("detector", "image_config", "box_config"):
+        if value := getattr(question, name):
+            locate_config(value)
+    for name in ("proposals", "train", "val"):
+        value = getattr(question, name)
+        if value and not Path(value).exists():
+            raise InputError(f"{label(name)} {value}: there is no such file or folder")
+    for name in ("train_images", "val_images"):
+        value = getattr(question, name)
+        if value and not Path(value).is_dir():
+            raise InputError(f"{label(name)} {value}: there is no such folder")
+
+
+def _check_numbers(question: Question) -> None:
+    least = {"seeds": 1, "iters": 1, "epochs": 1, "max_iters": 1, "compare_iters": 1, "compare_batch": 1}
+    for item in fields(question):
+        value = getattr(question, item.name)
+        if item.name in least and value is not None and value < least[item.name]:
+            raise InputError(f"{label(item.name)} {value}: at least {least[item.name]}")
+    for name, top in (("percent", 100.0), ("lr", float("inf"))):
+        if any(not 0 < value <= top for value in getattr(question, name)):
+            raise InputError(
+                f"{label(name)} {getattr(question, name)}: expected numbers above 0" + f" and up to {top:g}"
+            )
+
+
+def _check_labels(option: str, file: Path) -> None:
+    """A label file is a COCO json with images, boxes and classes."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{option} {file}: cannot be read as json ({error}); give a COCO json") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{option} {file}: expected a COCO json (an object), found a list or a single value")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content.get(key), list) or not content[key]:
+            raise InputError(
+                f"{option} {file}: its '{key}' are missing or empty; give a COCO json with labels"
+            )
+
+
+def check_stages(question: Question) -> CheckResult:
+    """Build every stage's config.
+
+    Raises:
+        InputError: one cannot be built, or they do not fit each other.
+    """
+    from aligndet.common.configs import read_config
+    from aligndet.image_domain.normalisation import checkpoints_of
+
+    lengths = {}
+    for module in plan.modules():
+        check: Any = getattr(module, "check", None)
+        stage = module.plan(question)
+        if check and stage is not None:
+            lengths[stage.name] = check(question) or ""
+    named = [file for _, file in checkpoints_of(read_config(question.detector))]
+    files = tuple(str(Path(file).absolute()) for file in named if Path(file).is_file())
+    return CheckResult(lengths, files)

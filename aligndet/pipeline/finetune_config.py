@@ -1,0 +1,122 @@
+"""``finetune.py``: the user's config, started from the pre-trained detector, for any mmdet project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from aligndet.common.coco import class_names
+from aligndet.common.configs import read_config
+from aligndet.common.errors import InputError
+from aligndet.common.files import write_text
+from aligndet.ops import stand_in_imports
+from aligndet.pipeline.inputs import config_path
+from aligndet.transfer.finetune import point_dataset, set_num_classes
+
+#: Training and validation labels, and the folders of their images.
+Labels = tuple[tuple[str, ...], tuple[str, ...]]
+
+HEAD = """# Fine-tuning from the detector that aligndet pre-trained; all that is not here is its own config.
+#   mim train mmdet {name}      or mmdet's tools/train.py, or: aligndet train {name}
+"""
+
+
+def finetune_config(detector: str, weights: Path, labels: Labels, options: dict[str, Any]) -> Config:
+    """The whole config, in memory.
+
+    Args:
+        detector: config of the detector.
+        weights: that it loads.
+        labels: to train and validate on; empty keeps the config's own data.
+        options: dotted keys and values.
+
+    Raises:
+        InputError: the config has no detector with classes, or the label files disagree on classes.
+    """
+    config = read_config(detector)
+    if labels[0]:
+        _put_labels(config, detector, labels)
+    config.load_from = str(weights)
+    config.model.backbone.init_cfg = None
+    if config.model.backbone.get("pretrained"):
+        config.model.backbone.pretrained = False if config.model.backbone.pretrained is True else None
+    _import_stand_in(config)
+    config.merge_from_dict(options)
+    return config
+
+
+def _import_stand_in(config: Config) -> None:
+    """Let the config give mmcv its operators, where it has no compiled ones."""
+    ours = stand_in_imports()
+    if ours is None:
+        return
+    theirs = dict(config.get("custom_imports") or {"imports": []})
+    config.custom_imports = {**ours, **theirs, "imports": [*ours["imports"], *theirs["imports"]]}
+
+
+def _put_labels(config: Config, detector: str, labels: Labels) -> None:
+    """Put the user's labels and number of classes into a config."""
+    train, val = (Path(path) for path in labels[0])
+    folders = [Path(path) for path in labels[1]]
+    classes = class_names(train, val)
+    if not set_num_classes(config.model, len(classes)):
+        raise InputError(f"{detector}: no 'num_classes' in 'model'; is it a detector with classes?")
+    for part, file, folder in (
+        ("train", train, folders[0]),
+        ("val", val, folders[1]),
+        ("test", val, folders[1]),
+    ):
+        if config.get(f"{part}_dataloader"):
+            point_dataset(config[f"{part}_dataloader"], file, folder, classes)
+    for part in ("val", "test"):
+        theirs = config.get(f"{part}_evaluator") or {}
+        metric = theirs.get("metric", "bbox") if isinstance(theirs, dict) else "bbox"
+        ours = {"type": "mmdet.CocoMetric", "ann_file": str(val), "metric": metric}
+        config[f"{part}_evaluator"] = ours
+
+
+def write_finetune(detector: str, config: Config, out: Path) -> None:
+    """Write the config as a short file over the detector's own, or whole where that cannot be inherited."""
+    base = f"_base_ = {quoted(base_name(detector))}\n\n"
+    write_text(out, HEAD.format(name=out) + base + _changes(config, read_config(detector)))
+    try:
+        same = Config.fromfile(out).to_dict() == config.to_dict()
+    except Exception:  # new-style configs are inherited by import, and not by _base_
+        same = False
+    if not same:
+        write_text(out, HEAD.format(name=out) + config.pretty_text)
+
+
+def _changes(config: Config, base: Config) -> str:
+    """Text of the keys that differ from the base's: a changed part of a dictionary, else the whole value."""
+    now, before = config.to_dict(), base.to_dict()
+    changed = {key: _change(value, before.get(key)) for key, value in now.items() if value != before.get(key)}
+    return Config(changed).pretty_text
+
+
+def _change(now: Any, before: Any) -> Any:
+    """What to write over ``before`` so that mmengine's inheritance gives ``now``."""
+    if not (isinstance(now, dict) and isinstance(before, dict)):
+        return now
+    if set(before) - set(now) or now.get("type") != before.get("type"):
+        return {"_delete_": True, **now}
+    return {
+        key: _change(value, before.get(key))
+        for key, value in now.items()
+        if value != before.get(key, _change)
+    }
+
+
+def base_name(detector: str) -> str:
+    """How any project names the detector's config: ours by its file, mmdet's by its name."""
+    if detector.startswith("aligndet::") or "::" not in detector:
+        return str(config_path(detector) or detector)
+    return detector
+
+
+def quoted(value: object) -> str:
+    """A string literal."""
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""``report.html``: one page that tells what a run made."""

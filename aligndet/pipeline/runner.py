@@ -1,0 +1,234 @@
+"""The whole pipeline: check, do every stage that is not done, write the report."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aligndet.common.console import Console
+from aligndet.common.errors import InputError
+from aligndet.common.machine import usable_cores
+from aligndet.pipeline import checks, plan, run_file
+from aligndet.pipeline.codec import from_plain
+from aligndet.pipeline.contents import contents
+from aligndet.pipeline.process import Place, run_in_process
+from aligndet.pipeline.question import Question
+from aligndet.pipeline.run_file import DONE, FAILED, INTERRUPTED, RUNNING, RunFile
+from aligndet.pipeline.stage import Stage, StageError
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run made.
+
+    Attributes:
+        out: its folder. checkpoint: the plain mmdet checkpoint. finetune_config: a config that loads it.
+        report: the page. metrics: results of all stages as plain data, by name.
+    """
+
+    out: str
+    checkpoint: str
+    finetune_config: str
+    report: str
+    metrics: dict[str, Any]
+
+
+def run_pipeline(
+    question: Question, console: Console | None = None, overwrite: bool = False, command: str = ""
+) -> Finished:
+    """Do the whole job, or go on with it.
+
+    Args:
+        question: what is asked.
+        console: where progress is told.
+        overwrite: delete what another run made in the folder.
+        command: as typed, for the report.
+
+    Raises:
+        InputError: the question is wrong; no work was done.
+        StageError: a stage failed; the same question goes on from there.
+    """
+    console = console or Console()
+    checks.check_question(question)
+    stages, before = plan.stages(question), _run_to_go_on_with(question, overwrite)
+    checked = None
+    if not before or before.data["versions"] != run_file.versions():
+        console.say("checking every stage's config")
+        checked = check_in_process(question)
+    with run_file.locked(question.folder), _sigterm_raises():
+        if overwrite:
+            _clear(question, stages)
+        run = before or run_file.new(question, stages, command)
+        if checked:
+            _keep_check(run, question, checked, console)
+        _to_its_end(run, question, stages, console)
+    return finished(run, question)
+
+
+def _run_to_go_on_with(question: Question, overwrite: bool) -> RunFile | None:
+    """The run in the out folder; None where there is none, or it will be deleted.
+
+    Raises:
+        InputError: the run was asked otherwise, or the folder holds files of somebody else.
+    """
+    before = run_file.read(question.folder)
+    if before is None or overwrite:
+        return None
+    run_file.refuse_other(before, question, contents(question, before.data.get("files", ())))
+    return before
+
+
+def _to_its_end(run: RunFile, question: Question, stages: list[Stage], console: Console) -> None:
+    """Do the stages, and write down how that ended."""
+    try:
+        _carry_out(run, question, stages, console)
+    except BaseException as error:
+        _ended(run, question, stages, FAILED if isinstance(error, Exception) else INTERRUPTED, error)
+        raise
+    _ended(run, question, stages, DONE, None)
+
+
+def dry_run(question: Question) -> tuple[list[Stage], checks.CheckResult, RunFile | None]:
+    """Check everything, and do nothing: the stages, how long they are, and the run that is there."""
+    checks.check_question(question)
+    before = _run_to_go_on_with(question, overwrite=False)
+    return plan.stages(question), check_in_process(question), before
+
+
+def check_in_process(question: Question, log: Path | None = None) -> checks.CheckResult:
+    """Build every stage's config in a process of its own, which keeps this one small and quiet."""
+    scratch = Path(tempfile.mkdtemp(prefix="aligndet-check-"))
+    place = Place(scratch, log or scratch / "log.txt", None, usable_cores(), question.imports)
+    try:
+        result = run_in_process("check", f"{checks.__name__}:check_stages", question, place)
+    finally:
+        for name in ("request", "result", "progress"):
+            (scratch / f"check.{name}.json").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            scratch.rmdir()
+    return from_plain(checks.CheckResult, result)
+
+
+def finished(run: RunFile, question: Question) -> Finished:
+    """What a run made."""
+    paths = [str(question.path(name)) for name in ("detector.pth", "finetune.py", "report.html")]
+    return Finished(question.out, *paths, run.results())
+
+
+def _clear(question: Question, stages: list[Stage]) -> None:
+    """Delete what a run made.
+
+    Raises:
+        InputError: the folder holds files of somebody else.
+    """
+    before = run_file.read(question.folder)
+    if before is None:
+        return
+    names = [name for entry in before.data["stages"].values() for name in entry.get("outputs", ())]
+    run_file.delete(
+        question.folder, [*names, *(n for stage in stages for n in stage.outputs), *run_file.WRITTEN]
+    )
+
+
+def _keep_check(run: RunFile, question: Question, checked: checks.CheckResult, console: Console) -> None:
+    """Write down what the checks gave."""
+    run.data["inputs"] = contents(question, checked.files)
+    run.data |= {"versions": run_file.versions(), "files": list(checked.files), "lengths": checked.lengths}
+    for text in checked.warnings:
+        run.warn(text)
+        console.say(f"warning: {text}")
+    run.write()
+
+
+def _carry_out(run: RunFile, question: Question, stages: list[Stage], console: Console) -> None:
+    """Do every stage that is not done."""
+    run.data["state"] = RUNNING
+    marks: dict[str, str] = {}
+    for stage in stages:
+        key = stage.key(run.data["inputs"], marks)
+        if run.is_done(stage, key):
+            console.say(f"{stage.title}: done before")
+        else:
+            run.begin(stage, key)
+            _do(run, question, stage, console)
+        marks[stage.name] = run.mark(stage.name)
+
+
+def _do(run: RunFile, question: Question, stage: Stage, console: Console) -> None:
+    """Do one stage and keep how it ended."""
+    began = time.monotonic()
+    state, result, text = INTERRUPTED, None, ""
+    try:
+        with console.stage(stage.title) as progress:
+            result = run_in_process(
+                stage.name,
+                stage.function,
+                stage.request,
+                _place(question),
+                lambda now: progress.update(now["done"], now["total"], now["note"], now["seconds_left"]),
+            )
+            _check_outputs(question.folder, stage)
+            progress.note = "; ".join(plan.module_of(stage).lines(result))
+        state = DONE
+    except (InputError, StageError) as error:
+        state, text = FAILED, str(error)
+        if not stage.optional:
+            raise
+        run.warn(f"{stage.name}: {error}")
+    finally:
+        run.end(stage, state, time.monotonic() - began, result, text)
+    for warning in (result or {}).get("warnings", ()):
+        run.warn(warning)
+
+
+def _check_outputs(folder: Path, stage: Stage) -> None:
+    missing = [name for name in stage.outputs if not (folder / name).exists()]
+    if missing and not stage.partial:
+        raise StageError(f"stage '{stage.name}' failed: no {', '.join(missing)} came out of it")
+
+
+def _place(question: Question) -> Place:
+    """Where a stage works."""
+    scratch = question.path(run_file.SCRATCH)
+    threads = min(8, max(1, usable_cores() // max(1, question.gpus)))
+    return Place(scratch, question.path("log.txt"), question.path("metrics.jsonl"), threads, question.imports)
+
+
+def _ended(
+    run: RunFile, question: Question, stages: list[Stage], state: str, error: BaseException | None
+) -> None:
+    """Keep how the run ended, and write its report."""
+    run.data.update(state=state, finished=time.strftime("%Y-%m-%d %H:%M:%S"))
+    run.data["error"] = str(error) if isinstance(error, Exception) else ""
+    run.write()
+    from aligndet.pipeline.report.page import write_report
+
+    try:
+        write_report(run, question, stages)
+    except Exception as fault:  # the work is done, or has its own error
+        run.warn(f"report.html was not written: {type(fault).__name__}: {fault}")
+        run.write()
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM leave through every ``finally``, which ends the stage's process and writes run.json."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

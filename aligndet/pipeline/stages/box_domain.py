@@ -1,0 +1,144 @@
+"""Pre-training of neck and heads on the proposals: by the recipe, or by the user's own config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aligndet.pipeline.codec import NOT_DECISIVE
+from aligndet.pipeline.question import Question
+from aligndet.pipeline.stage import Stage
+from aligndet.pipeline.stages import proposals
+
+OUT = "box_domain"
+
+
+@dataclass(frozen=True)
+class BoxDomainRequest:
+    """What is pre-trained.
+
+    Attributes:
+        detector: config of the detector.
+        proposals: file or store. image_root: folder of its file names.
+        work_dir: of the training.
+        weights: ``backbone.pth`` where the image domain was trained or loaded; empty: as the detector says.
+        image_config: of the method that trained them, if any.
+        box_config: pre-training config of the user's, but for detector and data; empty is the recipe.
+        options: dotted keys and values.
+        iters, epochs, max_iters, gpus, amp, seed: see :class:`..question.Question`.
+    """
+
+    detector: str
+    proposals: str
+    image_root: str
+    work_dir: str
+    weights: str = ""
+    image_config: str = ""
+    box_config: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    iters: int | None = None
+    epochs: int | None = None
+    max_iters: int | None = None
+    amp: bool = False
+    seed: int = 0
+    gpus: int = field(default=0, metadata=NOT_DECISIVE)
+
+
+def plan(question: Question) -> Stage:
+    """Always."""
+    return Stage(
+        "box_domain",
+        "box domain: AlignDet pre-trains neck and heads on the proposals",
+        f"{__name__}:run",
+        request_of(question),
+        outputs=(OUT,),
+        inputs=("DETECTOR", "--box-config", "IMAGES", "--proposals"),
+        after=("images", "proposals", "backbone"),
+    )
+
+
+def request_of(question: Question) -> BoxDomainRequest:
+    """What is asked of this stage."""
+    given = bool(question.weights or question.image_config)
+    return BoxDomainRequest(
+        detector=question.detector,
+        proposals=proposals.proposal_file(question),
+        image_root=proposals.image_root(question),
+        work_dir=str(question.path(OUT)),
+        weights=str(question.path("backbone.pth")) if given else "",
+        image_config=question.image_config or "",
+        box_config=question.box_config or "",
+        options=question.box_options,
+        iters=question.iters,
+        epochs=question.epochs,
+        max_iters=question.max_iters,
+        amp=question.amp,
+        seed=question.seed,
+        gpus=question.gpus,
+    )
+
+
+def built_config(request: BoxDomainRequest, file: Path) -> Any:
+    """The pre-training config, with data, detector and weights put in.
+
+    Args:
+        request: what is asked.
+        file: that the generated config is written to on the way.
+    """
+    from aligndet.pipeline.box_config import of_user
+    from aligndet.pipeline.length import set_length
+    from aligndet.pipeline.starts import give_weights, trains_detector
+    from aligndet.training.config import wrap_config
+
+    data = request.proposals, request.image_root
+    if request.box_config:
+        config = of_user(request.box_config, request.detector, *data, request.options)
+    else:
+        config = wrap_config(request.detector, *data, file, request.options)
+    if request.weights:
+        whole = bool(request.image_config) and trains_detector(request.image_config)
+        give_weights(config.model.detector, request.weights, whole)
+    set_length(config, request.iters, request.epochs)
+    return config
+
+
+def check(question: Question) -> str:
+    """Build the config and the pre-trainer, on a stand-in for proposals that are made later."""
+    import tempfile
+    from dataclasses import replace
+
+    from aligndet.pipeline.box_config import build, stand_in
+    from aligndet.pipeline.training import length
+
+    request = request_of(question)
+    with tempfile.TemporaryDirectory() as folder:
+        known = question.proposals or str(stand_in(Path(folder)))
+        config = built_config(replace(request, proposals=known), Path(folder) / "pretrain.py")
+    build(config)
+    return length(config, question.max_iters)
+
+
+def run(request: BoxDomainRequest) -> Any:
+    """Train."""
+    from aligndet.pipeline.training import train_config
+
+    config = built_config(request, Path(request.work_dir) / "pretrain.py")
+    return train_config(
+        config,
+        request.work_dir,
+        "pretrain",
+        gpus=request.gpus,
+        amp=request.amp,
+        seed=request.seed,
+        max_iters=request.max_iters,
+    )
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """Losses at both ends, and positives of a step."""
+    from aligndet.pipeline.training import ends
+
+    told = [f"{ends(result, 'loss_contrast')} in {result['iters']} steps", ends(result, "loss")]
+    positives = result["last"].get("positives")
+    return [*told, f"{positives:.0f} positives a step"] if positives is not None else told

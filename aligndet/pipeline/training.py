@@ -1,0 +1,84 @@
+"""The training of a stage: seed, length and processes put into a config, and the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from aligndet.common.files import write_text
+from aligndet.pipeline.stage import StageError
+
+
+def train_config(
+    config: Any,
+    work_dir: str,
+    name: str,
+    gpus: int = 0,
+    amp: bool = False,
+    seed: int = 0,
+    max_iters: int | None = None,
+) -> Any:
+    """Run a config, or go on with it where it was interrupted.
+
+    Args:
+        config: complete but for what follows.
+        work_dir: of the run; the config is written there as ``NAME.py``.
+        name: of the stage.
+        gpus: processes; 0 or 1 is this one.
+        amp: mixed precision. seed: where the config has none. max_iters: at most so many iterations.
+
+    Returns:
+        :class:`aligndet.training.run.TrainResult`, or the same as plain data.
+    """
+    config.work_dir = work_dir
+    if (config.get("randomness") or {}).get("seed") is None:
+        config.randomness = {**(config.get("randomness") or {}), "seed": seed}
+    file = Path(work_dir) / f"{name}.py"
+    write_text(file, config.pretty_text)
+    if gpus > 1:
+        return _in_processes(file, work_dir, gpus, amp, max_iters)
+    from aligndet.training.run import train
+
+    return train(config, amp="float16" if amp else None, resume="auto", max_iters=max_iters)
+
+
+def _in_processes(file: Path, work_dir: str, gpus: int, amp: bool, max_iters: int | None) -> dict[str, Any]:
+    """Run a config in several processes on this machine."""
+    result = Path(work_dir) / "result.json"
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={gpus}"),
+        *("-m", "aligndet", "train", str(file), "--launcher", "pytorch"),
+        *("--work-dir", work_dir, "--resume", "--json", str(result)),
+        *(["--amp"] if amp else []),
+        *(["--max-iters", str(max_iters)] if max_iters else []),
+    ]
+    result.unlink(missing_ok=True)
+    code = subprocess.run(command, env=dict(os.environ), check=False).returncode
+    if code or not result.is_file():
+        raise StageError(f"torch.distributed.run ended with exit status {code}")
+    content: dict[str, Any] = json.loads(result.read_text())
+    return content
+
+
+def length(config: Any, max_iters: int | None) -> str:
+    """How long a config trains, in words."""
+    loop = config.get("train_cfg") or {}
+    if loop.get("max_iters"):
+        text = f"{loop['max_iters']} iterations"
+    else:
+        text = f"{loop.get('max_epochs', '?')} epochs"
+    batch = (config.get("train_dataloader") or {}).get("batch_size")
+    capped = f", at most {max_iters} iterations" if max_iters else ""
+    return f"{text} of {batch} images{capped}"
+
+
+def ends(result: dict[str, Any], key: str) -> str:
+    """``first -> last`` of a scalar; its name alone where nothing was logged."""
+    first, last = result["first"].get(key), result["last"].get(key)
+    if first is None or last is None:
+        return f"{key} not logged"
+    return f"{key} {first:.2f} -> {last:.2f}"
