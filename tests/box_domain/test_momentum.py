@@ -131,6 +131,16 @@ def test_the_hook_counts_optimiser_steps_not_batches() -> None:
     assert moved == [0.0, cosine(0.9, 1, 4), cosine(0.9, 3, 4)]
 
 
+def test_a_resumed_run_does_not_start_the_momentum_network_anew() -> None:
+    moved: list[float] = []
+    runner: Any = SimpleNamespace(iter=3, model=SimpleNamespace(follow=moved.append))
+    MomentumHook().before_train(runner)
+    assert moved == []
+    runner.iter = 0
+    MomentumHook().before_train(runner)
+    assert moved == [0.0]
+
+
 def test_base_outside_the_unit_interval_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         MomentumHook(base=1.5)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _NormBase
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.pretrainer import number_instances
@@ -50,6 +51,21 @@ def test_one_step_of_a_stock_config(name: str) -> None:
     assert "neck" in gradient
     for key, value in model.online.backbone.named_buffers():
         assert torch.equal(value, statistics[key]), f"{key} of the frozen backbone moved"
+
+
+def test_a_frozen_backbone_is_held_still_by_the_pretrainer() -> None:
+    """A backbone whose norms mmdet leaves in training mode, so that only the pre-trainer holds them."""
+    config = detector("retinanet")
+    config.backbone.update(norm_eval=False, frozen_stages=-1)
+    frozen = BoxDomainPretrainer(config)
+    trained = BoxDomainPretrainer(config, freeze_backbone=False)
+    for model, still in ((frozen, True), (trained, False)):
+        model.train()
+        norms = [module for module in model.online.backbone.modules() if isinstance(module, _NormBase)]
+        assert norms
+        assert {module.training for module in norms} == {not still}
+        assert model.online.neck.training
+        assert {p.requires_grad for p in model.online.backbone.parameters()} == {not still}
 
 
 def test_the_regressor_is_class_agnostic_and_masks_are_left_out() -> None:

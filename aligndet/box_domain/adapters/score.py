@@ -104,7 +104,7 @@ class ScoreAdapter(Adapter):
         """Choose those ``(p,)`` of one image's ``places (P,)`` that count, and return them with their ids."""
         ids = self.ids_from(self.matches[image])
         if len(ids) != len(places):
-            places = places[self._valid(sample, len(ids), places.device)]
+            places = places[self._valid(sample, len(ids), places)]
         counted = ids != LEFT_OUT
         return places[counted], ids[counted]
 
@@ -112,12 +112,15 @@ class ScoreAdapter(Adapter):
         """Return ids ``(n,)`` of the predictions that the assigner was shown."""
         return match.ids
 
-    def _valid(self, sample: Any, expected: int, device: torch.device) -> Tensor:
+    def _valid(self, sample: Any, expected: int, places: Tensor) -> Tensor:
         """List the priors on the image, as a head shows its assigner these and none on the padding."""
         head = self.head[0]
         generator = getattr(head, "prior_generator", None) or head.square_anchor_generator
         sizes = [call.x.shape[-2:] for call in self.features.calls]
-        valid = torch.cat(generator.valid_flags(sizes, sample.metainfo["pad_shape"], device=device))
+        if len(sizes) != generator.num_levels:
+            self.expect(expected, len(places))
+        shape = sample.metainfo["pad_shape"]
+        valid = torch.cat(generator.valid_flags(sizes, shape, device=places.device))  # (P,) bool
         self.expect(expected, int(valid.sum()))
         return valid.nonzero().flatten()
 

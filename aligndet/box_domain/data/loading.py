@@ -51,7 +51,7 @@ class ProposalInstances(Sequence[dict[str, Any]]):
 
 @TRANSFORMS.register_module()
 class LoadProposals(BaseTransform):
-    """Loads what ``LoadAnnotations(with_bbox=True)`` loads, from a ProposalDataset, without a loop over boxes.
+    """Loads what ``LoadAnnotations(with_bbox=True)`` loads, from a ProposalDataset, with no loop over boxes.
 
     Sets ``gt_bboxes`` (HorizontalBoxes, xyxy in pixels), ``gt_bboxes_labels`` (n,) int64 and
     ``gt_ignore_flags`` (n,) bool, all False.

@@ -132,6 +132,17 @@ def test_boxes_follow_the_resized_image() -> None:
     assert (first * extract([small], [box * [[0.1, 1, 1, 1]]])[0]).sum() < 0.99
 
 
+def test_features_are_read_where_the_box_is_to_less_than_a_hundredth() -> None:
+    """On a ramp from left to right, the mean over a box tells its centre."""
+    width = 1024
+    ramp = np.tile(np.linspace(0, 255, width), (64, 1)).astype(np.uint8)
+    image = np.stack([ramp, np.full_like(ramp, 128), np.zeros_like(ramp)], -1)
+    extract = BoxFeatures(nn.AvgPool2d(8), [0.0] * 3, [1.0] * 3, False, scale=(width, 64))
+    for x in (200.0, 500.0, 880.0):
+        vector = extract([image], [np.array([[x, 8.0, 64.0, 48.0]])])[0][0]
+        assert vector[0] / vector[1] * 128 / 255 * width == pytest.approx(x + 32, abs=6)
+
+
 def test_channel_order_is_the_config_s() -> None:
     image = np.zeros((32, 32, 3), np.uint8)
     image[..., 2] = 255  # red in BGR
