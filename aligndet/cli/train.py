@@ -70,15 +70,10 @@ def run(args: argparse.Namespace) -> TrainResult:
     """
     _check(args)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    console = Console(args.quiet or _rank() > 0, args.verbose)
-    with tempfile.TemporaryDirectory() as folder:
-        early = Path(folder) / "log.txt"
-        with _log(early, args.verbose):
-            config = _config(args)
-        earlier = early.read_bytes() if early.is_file() else b""
+    config, earlier = _config_and_log(args)
     log = Path(config.work_dir) / (f"log.rank{_rank()}.txt" if _rank() else "log.txt")
     with _log(log, args.verbose, earlier) as stream:
-        console = Console(console.quiet, args.verbose, stream)
+        console = Console(args.quiet or _rank() > 0, args.verbose, stream)
         if not args.verbose:
             console.say(f"log: {log}")
         result = _train(config, args, console)
@@ -93,6 +88,28 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--aligndet PROPOSALS and --images DIR go together; give both")
     if args.resume and args.resume != "auto" and "://" not in args.resume and not Path(args.resume).is_file():
         raise InputError(f"--resume {args.resume}: no such checkpoint")
+
+
+def _config_and_log(args: argparse.Namespace) -> tuple[Any, str]:
+    """Read the config, and keep what is printed meanwhile: it names the work dir, where the log goes.
+
+    After a crash that stays in a temporary file.
+    """
+    handle, name = tempfile.mkstemp(prefix="aligndet-train-", suffix=".txt")
+    os.close(handle)
+    early, crashed = Path(name), True
+    try:
+        with _log(early, args.verbose):
+            config = _config(args)
+            _check_config(config)
+        crashed = False
+        return config, early.read_text(encoding="utf-8", errors="replace")
+    except InputError:
+        crashed = False
+        raise
+    finally:
+        if not crashed:
+            early.unlink()
 
 
 def _config(args: argparse.Namespace) -> Any:
@@ -112,6 +129,13 @@ def _config(args: argparse.Namespace) -> Any:
     if args.seed is not None:
         config.randomness = {**(config.get("randomness") or {}), "seed": args.seed}
     return config
+
+
+def _check_config(config: Any) -> None:
+    """Refuse arguments that our classes lack, before the work dir is made."""
+    from aligndet.training.strict import check_own_arguments
+
+    check_own_arguments(dict(config.items()))
 
 
 def _train(config: Any, args: argparse.Namespace, console: Console) -> TrainResult:
@@ -135,13 +159,13 @@ def _rank() -> int:
 
 
 @contextmanager
-def _log(path: Path, verbose: bool, earlier: bytes = b"") -> Iterator[TextIO]:
+def _log(path: Path, verbose: bool, earlier: str = "") -> Iterator[TextIO]:
     """Send output to a log, which begins with what was printed earlier; an error is written there, too."""
     if verbose:
         yield sys.stdout
         return
     with captured(path) as stream:
-        sys.stderr.write(earlier.decode(errors="replace"))
+        sys.stderr.write(earlier)
         try:
             yield stream
         except Exception as error:

@@ -67,7 +67,9 @@ def _check_option(config: Mapping[str, Any], key: str) -> None:
             raise InputError(f"{what}: {'.'.join(above)} is {str(node)[:40]!r} and has no keys of its own")
         elif name not in node:
             _check_new(what, config, node, ".".join(above), name)
-            return
+            if above or name not in CLOSED:
+                return
+            node = {}
         else:
             node = node[name]
         above.append(name)

@@ -9,11 +9,11 @@ from mmengine.config import Config
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.recipe import RECIPES as RECIPES_FOLDER
 from aligndet.box_domain.recipe import pretraining_config
+from aligndet.cli.main import main
 from aligndet.common.configs import read_config
 from aligndet.training.run import wrap_config
 from tests.box_domain.data.test_dataset import write
 from tests.small import STOCK, detector
-from tools.train import main
 
 BOXES = [[4.0, 4, 30, 30], [30.0, 20, 28, 40], [10.0, 30, 34, 24]]
 FAMILIES = {  # stock config -> optimiser, rate, epochs, proposals, first view size and last
@@ -112,7 +112,7 @@ def test_a_config_without_a_box_detector_is_refused(tmp_path: Path) -> None:
         pretraining_config(Config({"a": 1}), proposals, "x")
 
 
-def test_the_train_tool_wraps_runs_and_leaves_a_config_to_edit(tmp_path: Path) -> None:
+def test_the_train_command_wraps_runs_and_leaves_a_config_to_edit(tmp_path: Path) -> None:
     """One command from a stock config; its dumped config, edited, is a pre-training config like any other."""
     proposals = write(tmp_path, BOXES)
     model = detector("retinanet")
@@ -130,19 +130,19 @@ def test_the_train_tool_wraps_runs_and_leaves_a_config_to_edit(tmp_path: Path) -
         "train_dataloader.persistent_workers=False",
     ]
     arguments = ["--aligndet", str(proposals), "--images", str(tmp_path / "images"), "--work-dir", str(work)]
-    main([str(tmp_path / "mine.py"), *arguments, "--cfg-options", *quick])
+    assert main(["train", str(tmp_path / "mine.py"), *arguments, "--cfg-options", *quick]) == 0
     first = torch.load(work / "epoch_1.pth", weights_only=False)
     assert {key.split(".")[0] for key in first["state_dict"]} >= {"online", "momentum", "online_adapter"}
     dumped = work / "mine_aligndet.py"
     assert Config.fromfile(dumped).model.detector.bbox_head.feat_channels == 16
     again = tmp_path / "again"
-    main([str(dumped), "--work-dir", str(again), "--cfg-options", "optim_wrapper.optimizer.lr=0.005"])
+    options = ["--work-dir", str(again), "--cfg-options", "optim_wrapper.optimizer.lr=0.005"]
+    assert main(["train", str(dumped), *options]) == 0
     assert (again / "epoch_1.pth").is_file()
 
 
 def test_proposals_and_images_go_together(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["mmdet::ssd/ssd300_coco.py", "--aligndet", "p.json"])
+    assert main(["train", "mmdet::ssd/ssd300_coco.py", "--aligndet", str(Path(__file__))]) == 2
     assert "--images" in capsys.readouterr().err
 
 
