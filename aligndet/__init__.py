@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aligndet.api import check, compare, export, make_proposals, pretrain
     from aligndet.common.errors import InputError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["InputError", "__version__", "check", "compare", "export", "make_proposals", "pretrain"]
 

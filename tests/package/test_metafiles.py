@@ -15,7 +15,6 @@ def test_the_index_names_the_folders_of_configs() -> None:
     folders = {path.parent.name for path in (PACKAGE / "configs").glob("*/*.py")} - {"_base_"}
     assert {Path(name).parts[1] for name in INDEX} >= {"box_domain", "finetune", "image_domain"}
     assert {Path(name).parts[1] for name in INDEX} <= folders
-    assert (ROOT / "model-index.yml").samefile(PACKAGE / ".mim" / "model-index.yml")
 
 
 @pytest.mark.parametrize("name", INDEX)
@@ -36,7 +35,9 @@ def test_mmengine_finds_the_entry_of_a_config() -> None:
     assert entry["Config"] == "configs/box_domain/detr_r50_50e_coco.py"
 
 
+@pytest.mark.skipif(not (ROOT / "configs").is_symlink(), reason="a source distribution has copies")
 def test_links_keep_one_copy_of_each_file() -> None:
     assert (ROOT / "configs").samefile(PACKAGE / "configs")
     assert (PACKAGE / ".mim" / "configs").samefile(PACKAGE / "configs")
     assert (PACKAGE / ".mim" / "tools").samefile(ROOT / "tools")
+    assert (ROOT / "model-index.yml").samefile(PACKAGE / ".mim" / "model-index.yml")
