@@ -54,7 +54,8 @@ def _import_stand_in(config: Config) -> None:
     if ours is None:
         return
     theirs = dict(config.get("custom_imports") or {"imports": []})
-    config.custom_imports = {**ours, **theirs, "imports": [*ours["imports"], *theirs["imports"]]}
+    modules: Any = ours["imports"]
+    config.custom_imports = {**ours, **theirs, "imports": [*modules, *theirs["imports"]]}
 
 
 def _put_labels(config: Config, detector: str, labels: Labels) -> None:

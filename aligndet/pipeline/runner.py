@@ -118,8 +118,13 @@ def check_in_process(question: Question, log: Path | None = None) -> checks.Chec
 
 def finished(run: RunFile, question: Question) -> Finished:
     """What a run made."""
-    paths = [str(question.path(name)) for name in ("detector.pth", "finetune.py", "report.html")]
-    return Finished(question.out, *paths, run.results())
+    return Finished(
+        out=question.out,
+        checkpoint=str(question.path("detector.pth")),
+        finetune_config=str(question.path("finetune.py")),
+        report=str(question.path("report.html")),
+        metrics=run.results(),
+    )
 
 
 def _clear(question: Question, stages: list[Stage]) -> None:

@@ -19,8 +19,8 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.images import list_images
 from aligndet.proposals.backends import make_backend
@@ -98,7 +98,7 @@ def make_proposals(
         image_root: folder of the json's file names, when it is not beside it.
         workers: processes of the local engine; 0 works in this one. The result does not depend on it.
         chunk: images per part file; 0 chooses by their number.
-        progress: show a bar with rate and time left.
+        progress: tell how far it is, with the time left.
         engine, scheduler: see :func:`.engines.make_engine`.
         shard: (i, n) does only every n-th chunk, from the i-th (0 to n - 1), and writes no `out`.
 
@@ -145,14 +145,13 @@ def _search_missing(
     searched = failed = 0
     with (
         closing(make_engine(kind, min(workers, len(mine)), scheduler)) as engine,
-        tqdm(total=total, initial=missing.found, unit="img", disable=not progress, smoothing=0.05) as bar,
+        Console(quiet=not progress).stage("proposals") as told,
     ):
         for index, rows in run_chunks(chain([first], chunks), job.search(), engine):
             write_part(missing.parts.pop(index), rows)
             searched += len(rows)
             failed += sum(bool(row.skipped) for row in rows)
-            bar.set_postfix(skipped=failed, refresh=False)
-            bar.update(missing.found + searched - bar.n)
+            told.update(missing.found + searched, total, f"{failed} skipped" if failed else "")
     return searched
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aligndet.common.machine import usable_cores
@@ -111,8 +112,9 @@ def settings(request: CompareRequest, checked: bool = False) -> Any:
     return make_settings(
         request.detector,
         {BASELINE: None, "aligndet": checkpoint},
-        *request.labels,
-        request.folders[0],
+        train=request.labels[0],
+        val=request.labels[1],
+        images=request.folders[0],
         val_images=request.folders[1],
         percent=request.percent,
         seeds=request.seeds,
@@ -144,31 +146,23 @@ def _options(request: CompareRequest, checked: bool) -> dict[str, Any]:
 
 def run(request: CompareRequest) -> dict[str, Any]:
     """Run the comparison; its results as plain data."""
-    from aligndet.common.progress import ProgressFile
-    from aligndet.comparison.compare import compare as answer
-    from aligndet.comparison.status import Status
+    from aligndet.common.console import Console
+    from aligndet.comparison.compare import compare
+    from aligndet.comparison.report import write_report
 
-    progress = ProgressFile()
-    status = Status(lambda text: print(text, flush=True))
-    results, _ = answer(settings(request), status)
-    progress.write(1, 1, "", None)
+    results = compare(settings(request), Console(verbose=True))
+    write_report(results, Path(request.work_dir))
     return results.to_json()
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """AP of every start, the difference and the verdict."""
+    """Points of every start, the difference and the verdict."""
     told = []
     for arm in result["arms"]:
-        where = f"{arm['start']} at {arm['percent']:g} %"
-        values = list(arm["ap"].values())
-        if not values:
-            told.append(f"{where}: failed")
-            continue
-        told.append(f"{where}: AP {sum(values) / len(values):.1f}")
+        means = [f"{name} {arm[name]:.1f}" for name in result["metrics"] if arm.get(name) is not None]
+        told.append(f"{arm['start']} at {arm['percent']:g} %: {', '.join(means) or 'failed'}")
         if gain := arm["difference"]:
-            known = gain["low"] is not None
-            bounds = f" [{gain['low']:+.1f}, {gain['high']:+.1f}]" if known else ""
-            told.append(
-                f"difference {gain['mean']:+.1f}{bounds} AP over {gain['n']} seeds: {gain['verdict']}"
-            )
+            bounds = f" [{gain['low']:+.1f}, {gain['high']:+.1f}]" if gain["low"] is not None else ""
+            gained = f"difference {gain['mean']:+.1f}{bounds} AP"
+            told.append(f"{gained} over {gain['n']} seeds: {gain['verdict']}")
     return told

@@ -76,7 +76,7 @@ def run(request: EvidenceRequest) -> EvidenceResult:
     retrieval, pictures, warnings = None, {}, []
     for name, draw in PICTURES.items():
         try:
-            pictures[name] = str(draw(request, folder / f"{name}.png"))
+            pictures[name] = str(draw(request, folder / f"{name}.jpg"))
         except Exception as error:  # a picture is no reason to lose a training
             warnings.append(f"no picture of {name}: {type(error).__name__}: {error}")
     if request.images:

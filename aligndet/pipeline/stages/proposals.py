@@ -128,7 +128,7 @@ def _options(request: ProposalsRequest) -> Any:
     from aligndet.proposals.filters import FilterOptions
     from aligndet.proposals.options import ProposalOptions
 
-    given = {"max_per_image": request.max_per_image, "min_side": request.min_side}
+    given: dict[str, Any] = {"max_per_image": request.max_per_image, "min_side": request.min_side}
     pairs = [f"{key}={value}" for key, value in request.backend_options.items()]
     rule = FilterOptions(**{key: value for key, value in given.items() if value is not None})
     options = parse_options(request.backend, pairs)
@@ -140,12 +140,26 @@ def run(request: ProposalsRequest) -> ProposalsResult:
     from aligndet.proposals.runner import make_proposals
 
     options, workers = _options(request), request.workers or usable_cores()
+    _compile(options)
     report = make_proposals(Path(request.images), Path(request.out), options, workers=workers)
     recall, images = None, 0
     if request.recall_labels:
         recall, images = _recall(request, options, workers)
     counts = (report.images, report.boxes, report.without_boxes, report.skips)
     return ProposalsResult(*counts, tuple(report.skipped), recall, images)
+
+
+def _compile(options: Any) -> None:
+    """Compile the search before processes are started that would each do so; once on a machine."""
+    import numpy as np
+
+    from aligndet.common.progress import ProgressFile
+    from aligndet.proposals.backends import make_backend, run_backend
+
+    if options.backend == "fast":
+        ProgressFile().write(0, 0, "compiling selective search, once: about 30 s", None)
+        noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+        run_backend(make_backend(options.backend, **options.backend_options), noise, "")
 
 
 def _recall(request: ProposalsRequest, options: Any, workers: int) -> tuple[float, int]:
