@@ -40,7 +40,7 @@ def pretraining_config(stock: Config, proposals: str, images: str) -> Config:
 
     Args:
         stock: an mmdet config with ``model``.
-        proposals: file or store of ``tools/make_proposals.py``.
+        proposals: file or store of ``aligndet proposals make``.
         images: folder that the proposals' file names are relative to.
 
     Returns:

@@ -21,6 +21,7 @@ from aligndet.cli.failure import CommandFailedError
 from aligndet.cli.overview import COMMANDS, GROUPS, group_help, overview, version
 from aligndet.cli.parser import Parser
 from aligndet.common.errors import InputError, nearest
+from aligndet.common.search_path import put_current_folder_last
 
 __all__ = ["COMMANDS", "main", "parser_of"]
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words behind ``aligndet``; None takes those of this process.
     """
+    if argv is None:
+        put_current_folder_last()
     words = list(sys.argv[1:] if argv is None else argv)
     text = _text(words)
     if text:
@@ -99,8 +102,8 @@ def _run(command: str, words: list[str]) -> int:
 
 def _answer(command: str, words: list[str]) -> int:
     module = importlib.import_module(COMMANDS[command])
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())  # as python -m does: the user's modules are in the user's folder
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # the user's modules are in the user's folder
     args = parser_of(command, module).parse_args(words)
     args.words = [*command.split(), *words]
     status = 0

@@ -101,7 +101,6 @@ def _config_and_log(args: argparse.Namespace) -> tuple[Any, str]:
     try:
         with _log(early, args.verbose):
             config = _config(args)
-            _check_config(config)
         crashed = False
         return config, early.read_text(encoding="utf-8", errors="replace")
     except InputError:
@@ -113,7 +112,7 @@ def _config_and_log(args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _config(args: argparse.Namespace) -> Any:
-    """Read or generate the config, with work dir, launcher and seed."""
+    """Read or generate the config, with work dir, launcher and seed, and check it."""
     values = options.cfg_options(args)
     name = Path(args.config).stem + ("_aligndet" if args.aligndet else "")
     work_dir = args.work_dir or Path("work_dirs") / name
@@ -128,14 +127,10 @@ def _config(args: argparse.Namespace) -> Any:
     config.launcher, config.work_dir = args.launcher, str(work_dir)
     if args.seed is not None:
         config.randomness = {**(config.get("randomness") or {}), "seed": args.seed}
+    from aligndet.training.run import check_config
+
+    check_config(config)
     return config
-
-
-def _check_config(config: Any) -> None:
-    """Refuse arguments that our classes lack, before the work dir is made."""
-    from aligndet.training.strict import check_own_arguments
-
-    check_own_arguments(dict(config.items()))
 
 
 def _train(config: Any, args: argparse.Namespace, console: Console) -> TrainResult:

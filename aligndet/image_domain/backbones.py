@@ -66,7 +66,7 @@ def trained_backbone(cfg: Mapping | Config, weights: str | None = None) -> nn.Mo
     if weights is None:
         if not starts_pretrained(cfg):
             raise InputError(
-                "the config gives its backbone no weights, and random features are no use: pass --checkpoint "
+                "the config gives its backbone no weights, and random features are no use: pass --weights "
                 "or set init_cfg=dict(type='Pretrained', checkpoint=...)"
             )
         return build_backbone(cfg, initialise=True)

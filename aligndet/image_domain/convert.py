@@ -1,6 +1,6 @@
 """A checkpoint of any maker becomes the state of one detector's backbone, or an error says why it cannot."""
 
-import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aligndet.common.checkpoints import checkpoint_bytes
 from aligndet.common.errors import InputError
+from aligndet.common.files import write_bytes
 from aligndet.image_domain.keys import Match, candidates
 from aligndet.image_domain.normalisation import Normalisation
 from aligndet.image_domain.sources import Source
@@ -109,7 +110,7 @@ def _nothing_matches(name: str, offered: Mapping, wanted: Mapping, prefix: str |
         f"{name}: no tensor fits the backbone{under}.\n"
         f"  the checkpoint has {len(offered)}: {_first(list(offered), 4)}\n"
         f"  the backbone wants {len(wanted)}: {_first(list(wanted), 4)}\n"
-        "Give the config of the detector whose backbone this is (--detector), or another --prefix."
+        "Give the config of the detector whose backbone this is (--config), or another --prefix."
     )
 
 
@@ -156,17 +157,15 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
     Raises:
         NoMatchError: the backbone's own way of loading does not bring back the tensors.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.pth")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "trial.pth"
         for written_as in WAYS:
             state = {written_as(key): value for key, value in conversion.state.items()}
-            part.write_bytes(checkpoint_bytes(state, _meta(conversion)))
-            if backbone is None or _loads(backbone, part, conversion.state):
-                os.replace(part, out)
+            data = checkpoint_bytes(state, _meta(conversion))
+            trial.write_bytes(data)
+            if backbone is None or _loads(backbone, trial, conversion.state):
+                write_bytes(out, data)
                 return
-    finally:
-        part.unlink(missing_ok=True)
     raise NoMatchError(
         f"{conversion.source.name}: its tensors fit {type(backbone).__name__}, but init_cfg=dict(type="
         "'Pretrained') of that backbone does not load them; nothing was written"

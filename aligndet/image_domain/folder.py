@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from aligndet.common.errors import InputError
-from aligndet.common.images import SUFFIXES
+from aligndet.common.images import list_images
 from aligndet.registry import DATASETS
 
 CONFIG_KEY = "train_dataloader.dataset.data_root"
@@ -21,7 +19,9 @@ CONFIG_KEY = "train_dataloader.dataset.data_root"
 
 @DATASETS.register_module()
 class ImageFolder(BaseDataset):
-    """All images below a folder, in the order of their names; with labels, the classes are its sub-folders.
+    """Lists all images below a folder as :func:`~aligndet.common.images.list_images` does.
+
+    With labels, the classes are its sub-folders.
 
     The images are those of ``data_root/split`` where that folder exists (ImageNet: ``train`` and ``val``),
     else those of ``data_root``: one path changes from ImageNet to images of one's own. An image that cannot
@@ -37,8 +37,8 @@ class ImageFolder(BaseDataset):
     Each entry is ``{'img_path': str}``, with labels also ``{'gt_label': int}``, classes numbered by name.
 
     Raises:
-        InputError: no such folder.
-        InputError: no image in it, or labels are asked for and an image lies outside of every class folder.
+        InputError: no such folder, no image in it, or labels are asked for and an image lies outside of every
+            class folder.
     """
 
     def __init__(self, data_root: str, split: str = "train", with_label: bool = False, **kwargs: Any) -> None:
@@ -52,12 +52,13 @@ class ImageFolder(BaseDataset):
         """Find the images; nothing is decoded."""
         if not self.folder.is_dir():
             raise InputError(f"{self.folder}: no such folder of images (config key {CONFIG_KEY})")
-        names = sorted(image_names(self.folder))
-        if not names:
-            raise InputError(
-                f"{self.folder}: no image in it or below; expected files ending in "
-                f"{', '.join(sorted(SUFFIXES))} (config key {CONFIG_KEY})"
-            )
+        try:
+            table, _ = list_images(self.folder)
+        except InputError as error:
+            raise InputError(f"{error} (config key {CONFIG_KEY})") from error
+        for left in table.skipped:
+            print_log(f"{left['file_name']}: {left['reason']}", "current", logging.WARNING)
+        names = [entry.file_name for entry in table]
         entries: list[dict[str, Any]] = [{"img_path": str(self.folder / name)} for name in names]
         if self.with_label:
             for entry, label in zip(entries, self._labels(names), strict=True):
@@ -91,21 +92,6 @@ class ImageFolder(BaseDataset):
             said = f"{path} cannot be read ({type(error).__name__}: {error}); another image takes its place"
             print_log(said, logger="current", level=logging.WARNING)
             return None
-
-
-def image_names(folder: Path) -> Iterator[str]:
-    """Names, with forward slashes, of all images below a folder; links are followed, circles are not."""
-    seen: set[tuple[int, int]] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(here)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders.sort()
-        below = Path(here).relative_to(folder).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        yield from (prefix + name for name in files if os.path.splitext(name)[1].lower() in SUFFIXES)
 
 
 def _decodes(path: str) -> bool:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from aligndet.common.checkpoints import read_meta
 from aligndet.common.errors import InputError
 
 #: Pixel values (0..255). Makers round: 0.406 * 255 is 103.53, some write 103.5.
@@ -143,10 +143,9 @@ def _recorded(name: str) -> Normalisation | None:
     if "://" in name or not Path(name).is_file():
         return None
     try:
-        content = torch.load(name, map_location="cpu", weights_only=False)
-    except Exception:  # what loads it later says what is wrong with it
+        return normalisation_in(read_meta(Path(name)))
+    except InputError:  # what loads it later says what is wrong with it
         return None
-    return normalisation_in(content.get("meta")) if isinstance(content, Mapping) else None
 
 
 def _difference(

@@ -1,16 +1,15 @@
 """Weights of stage 1, wherever they come from: one tensor dict, and how the images were normalised."""
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
 from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import Normalisation, config_in, normalisation_in, normalisation_of
 
@@ -71,32 +70,29 @@ def read_tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
 
 
 def _flatten(node: Mapping, prefix: str = "") -> list[tuple[str, Tensor]]:
-    found: list[tuple[str, Tensor]] = []
+    tensors: list[tuple[str, Tensor]] = []
     for key, value in node.items():
         if isinstance(value, nn.Module):
             value = value.state_dict()
         if isinstance(value, Tensor):
-            found.append((f"{prefix}{key}", value))
+            tensors.append((f"{prefix}{key}", value))
         elif isinstance(value, Mapping) and key not in NOT_WEIGHTS:
-            found += _flatten(value, f"{prefix}{key}.")
-    return found
+            tensors += _flatten(value, f"{prefix}{key}.")
+    return tensors
 
 
 def _from_file(name: str) -> Source:
     path = Path(name)
-    if path.is_dir():
-        latest = find_latest_checkpoint(str(path))
-        if latest is None:
-            raise InputError(f"{name} has no checkpoint yet: expected mmengine's last_checkpoint file in it")
-        return _from_file(latest)
-    if "://" not in name and not path.is_file():
+    if "://" in name:
+        checkpoint = CheckpointLoader.load_checkpoint(name, map_location="cpu")
+    elif not path.exists():
         raise InputError(
             f"{name}: no such file or folder. Model names need their maker in front: "
             "timm:NAME, torchvision:NAME, mmpretrain::CONFIG"
         )
-    if path.suffix == ".safetensors":
-        return Source(name, importlib.import_module("safetensors.torch").load_file(name))
-    checkpoint = CheckpointLoader.load_checkpoint(name, map_location="cpu")
+    else:
+        path = checkpoint_file(path)
+        name, checkpoint = str(path), read_checkpoint(path)
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
     if isinstance(meta, Mapping) and meta.get("iter") == 0:
         raise InputError(f"{name} was saved before its first training step (fewer images than one batch?)")

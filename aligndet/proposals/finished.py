@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import ImageTable
 from aligndet.common.images import list_images
 from aligndet.proposals.formats import read_proposals
-from aligndet.proposals.image_table import ImageTable
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.store import ProposalStore
-from aligndet.proposals.store_writer import META
+from aligndet.proposals.store_writer import META, check_out
 
 
 def finished_store(
@@ -28,6 +28,8 @@ def finished_store(
     """
     if not out.exists():
         return None
+    if out.suffix != ".json":
+        check_out(out)
     store = read_proposals(out)
     differs = _differs(store, out, source, options, image_root)
     if differs:

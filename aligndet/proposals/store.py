@@ -11,15 +11,13 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.files import content_hash
+from aligndet.common.image_table import decode_name, encode_name, name_hash
 from aligndet.proposals.layout import (
     COLUMNS,
     FORMAT,
     META,
     SKIPPED,
     VERSION,
-    decode_name,
-    encode_name,
-    name_hash,
 )
 
 Array = np.ndarray
@@ -187,7 +185,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     if not (path / META).is_file():
         raise InputError(
             f"{path}: no proposal store there (no {META}). Make one with: "
-            "python tools/make_proposals.py IMAGES OUT"
+            "aligndet proposals make IMAGES OUT"
         )
     try:
         meta = json.loads((path / META).read_text(encoding="utf-8"))

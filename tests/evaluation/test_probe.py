@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from aligndet.common.errors import InputError
 from aligndet.evaluation import probe
 from aligndet.image_domain.normalisation import Normalisation
+from tests.command import command
 from tests.small_coco import make_coco
-from tools.probe_features import main
+
+main = command("show features")
 
 BACKBONE = """
 backbone = dict(type='mmdet.ResNet', depth=18, base_channels=8, out_indices=(3,))
@@ -109,7 +111,7 @@ def test_the_tool_compares_weights_on_the_same_crops(tmp_path: Path, capsys: pyt
         assert scores["largest class"] == {"top1": 0.5, "balanced": 0.5}
         assert scores["linear"]["top1"] > 0.8
     assert "5 neighbours" in capsys.readouterr().out
-    assert main([*argv, "--min-side", "8", "--least", "1000"]) == 1
+    assert main([*argv, "--min-side", "8", "--least", "1000"]) == 2
     assert "--least" in capsys.readouterr().err
 
 

@@ -15,7 +15,9 @@ from aligndet.proposals.boxes import iou_matrix
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import StoreWriter
-from tools.eval_proposals import main
+from tests.command import command
+
+main = command("proposals recall")
 
 RNG = np.random.default_rng(0)
 

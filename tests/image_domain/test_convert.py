@@ -14,7 +14,9 @@ from aligndet.image_domain.backbones import backbone_config, build_backbone, sta
 from aligndet.image_domain.convert import NoMatchError, check_style, convert, normalisation_hint, save
 from aligndet.image_domain.normalisation import Normalisation
 from aligndet.image_domain.sources import Source
-from tools.convert_backbone import main
+from tests.command import command
+
+main = command("backbone convert")
 
 RESNET18 = "default_scope = 'mmdet'\nbackbone = dict(type='ResNet', depth=18, out_indices=(3,))\n"
 LITE0 = """
@@ -40,7 +42,7 @@ def resnet18(tmp_path: Path) -> str:
 
 def test_torchvision_file_into_resnet(tmp_path: Path, resnet18: str, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "backbone.pth"
-    assert main([resnet18, str(out), "--backbone-config", config(tmp_path, RESNET18)]) == 0
+    assert main([resnet18, str(out), "--config", config(tmp_path, RESNET18)]) == 0
     report = capsys.readouterr().out
     assert "unexpected     2  fc.weight, fc.bias" in report
     assert "missing     0" in report
@@ -63,7 +65,7 @@ def test_half_precision_timm_file_into_timm_backbone(tmp_path: Path) -> None:
     state = timm.create_model("tf_efficientnet_lite0").half().state_dict()
     torch.save(state, tmp_path / "fp16.pth")
     out = tmp_path / "backbone.pth"
-    assert main([str(tmp_path / "fp16.pth"), str(out), "--detector", config(tmp_path, LITE0)]) == 0
+    assert main([str(tmp_path / "fp16.pth"), str(out), "--config", config(tmp_path, LITE0)]) == 0
     saved = torch.load(out)["state_dict"]
     assert saved["timm_model.conv_stem.weight"].dtype is torch.float32
     assert torch.equal(saved["timm_model.conv_stem.weight"], state["conv_stem.weight"].float())
@@ -82,10 +84,10 @@ def test_another_depth_is_an_error_unless_partial_is_allowed(
 ) -> None:
     cfg = config(tmp_path, RESNET18.replace("18", str(depth)))
     out = tmp_path / "backbone.pth"
-    assert main([resnet18, str(out), "--detector", cfg]) == 1
+    assert main([resnet18, str(out), "--config", cfg]) == 2
     assert "fills only" in capsys.readouterr().err
     assert not out.exists()
-    assert main([resnet18, str(out), "--detector", cfg, "--allow-partial"]) == 0
+    assert main([resnet18, str(out), "--config", cfg, "--allow-partial"]) == 0
     assert torch.load(out)["meta"]["missing"]
 
 
@@ -94,8 +96,8 @@ def test_nothing_in_common_is_an_error_even_when_partial_is_allowed(
 ) -> None:
     torch.save({"patch_embed.proj.weight": torch.ones(3)}, tmp_path / "vit.pth")
     out = tmp_path / "backbone.pth"
-    argv = [str(tmp_path / "vit.pth"), str(out), "--detector", config(tmp_path, RESNET18), "--allow-partial"]
-    assert main(argv) == 1
+    argv = [str(tmp_path / "vit.pth"), str(out), "--config", config(tmp_path, RESNET18), "--allow-partial"]
+    assert main(argv) == 2
     message = capsys.readouterr().err
     assert "no tensor fits the backbone" in message
     assert "patch_embed.proj.weight" in message
@@ -106,12 +108,12 @@ def test_a_wrong_prefix_is_an_error(tmp_path: Path, resnet18: str) -> None:
     argv = [
         resnet18,
         str(tmp_path / "b.pth"),
-        "--detector",
+        "--config",
         config(tmp_path, RESNET18),
         "--prefix",
         "encoder.",
     ]
-    assert main(argv) == 1
+    assert main(argv) == 2
 
 
 def test_equally_good_prefixes_are_named() -> None:
@@ -168,7 +170,7 @@ def test_normalisation_hint_names_what_to_write() -> None:
 
 
 def test_installed_config_names_are_accepted(tmp_path: Path, resnet18: str) -> None:
-    argv = [resnet18, str(tmp_path / "b.pth"), "--detector", "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"]
+    argv = [resnet18, str(tmp_path / "b.pth"), "--config", "mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"]
     assert main(argv) == 0
     assert Config(torch.load(tmp_path / "b.pth")["meta"]).matched == 120
 
@@ -178,7 +180,7 @@ def test_a_style_that_names_do_not_show_is_an_error(tmp_path: Path, capsys: pyte
     text = "model = dict(backbone=dict(type='ResNet', depth=50))"
     torch.save({"state_dict": {"backbone.a": torch.ones(1)}, "meta": {"cfg": text}}, tmp_path / "moco.pth")
     fcos = "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py"
-    assert main([str(tmp_path / "moco.pth"), str(tmp_path / "b.pth"), "--detector", fcos]) == 1
+    assert main([str(tmp_path / "moco.pth"), str(tmp_path / "b.pth"), "--config", fcos]) == 2
     assert "Set model.backbone.style='pytorch'" in capsys.readouterr().err
     source = Source("x", {}, style="caffe")
     check_style(source, {"type": "ResNet", "depth": 50, "style": "caffe"})

@@ -14,7 +14,9 @@ from mmengine.config import Config, ConfigDict
 from aligndet.image_domain.backbones import build_backbone
 from aligndet.image_domain.normalisation import IMAGENET, check_normalisation
 from aligndet.training.run import build_runner, load_config
-from tools.convert_backbone import main as convert_backbone
+from tests.command import command
+
+convert_backbone = command("backbone convert")
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "image_domain"
 NARROW = {"base_channels": 8, "stem_channels": 8}
@@ -158,7 +160,7 @@ def test_a_method_trains_exports_and_gives_equal_features_in_a_detector(
     trained = model.backbone
     detector = write_detector(tmp_path, METHODS[name][1])
     out = tmp_path / "backbone.pth"
-    assert convert_backbone([str(tmp_path / "work"), str(out), "--detector", str(detector)]) == 0
+    assert convert_backbone([str(tmp_path / "work"), str(out), "--config", str(detector)]) == 0
     said = capsys.readouterr().out
     assert "checkpoint prefix 'backbone.'" in said
     assert "input normalisation: equal" in said

@@ -8,7 +8,9 @@ import pytest
 
 from aligndet.common.errors import InputError
 from aligndet.labels.split import draw_images, fraction_name, split_halves, split_labels
-from tools.split_labels import main
+from tests.command import command
+
+main = command("labels split")
 
 
 def coco(num_images: int, boxes_per_image: int = 2) -> dict[str, Any]:
@@ -116,9 +118,7 @@ def test_halves_are_disjoint_and_complete(annotations: Path, tmp_path: Path) -> 
 def test_not_coco_names_the_missing_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"images": []}))
-    with pytest.raises(SystemExit) as end:
-        main([str(path), str(tmp_path / "out")])
-    assert end.value.code == 2
+    assert main([path, tmp_path / "out"]) == 2
     assert "'annotations'" in capsys.readouterr().err
 
 

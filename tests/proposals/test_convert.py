@@ -1,4 +1,4 @@
-"""tools/convert_proposals.py: every kind in, store or COCO json out, and merging."""
+"""``aligndet proposals convert``: every kind in, store or COCO json out, and merging."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import StoreWriter
-from tools.convert_proposals import main
+from tests.command import command
+
+main = command("proposals convert")
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import torch
 
 from aligndet.common.errors import InputError
 from aligndet.visualization.composites import AUGMENTED, TRUE, draw_composites
-from tools.show_composites import main
+from tests.command import command
+
+main = command("show composites")
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,5 +70,5 @@ def test_the_tool_draws_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture) 
     assert picture is not None
     assert picture.shape == (148, 2 * (128 * 2 + 4) + 8, 3)
     assert len(pixels(picture, AUGMENTED, 0)) > 50
-    assert main([*argv[:-1], "train_dataloader.dataset.data_root=nowhere"]) == 1
+    assert main([*argv[:-1], "train_dataloader.dataset.data_root=nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from aligndet.common.errors import InputError
-from aligndet.visualization.curves import find_scalars, losses, plot_curves, read_curves, smooth
-from tools.plot_log import main
+from aligndet.visualization.curves import find_scalars, losses, plot_curves, read_curves, read_run, smooth
+from tests.command import command
+
+main = command("show curves")
 
 
 def write_log(folder: Path, values: list[float], run: str = "20260101_000000") -> Path:
@@ -34,10 +36,12 @@ def test_curves_hold_steps_and_values(tmp_path: Path) -> None:
     assert "lr" not in curves  # logged without a step
 
 
-def test_the_latest_run_of_a_work_dir_is_taken(tmp_path: Path) -> None:
-    write_log(tmp_path, [3.0], "20260101_000000")
-    latest = write_log(tmp_path, [1.0], "20260102_000000")
-    assert find_scalars(tmp_path) == find_scalars(latest) == latest
+def test_every_session_of_a_resumed_run_is_read_and_the_later_counts(tmp_path: Path) -> None:
+    write_log(tmp_path, [3.0, 2.5], "20260101_000000")
+    latest = write_log(tmp_path, [9.0, 2.0], "20260102_000000")
+    latest.write_text("".join(latest.read_text().splitlines(keepends=True)[1:]))  # it began at step 10
+    assert read_run(tmp_path)["loss"] == ([0.0, 10.0], [3.0, 2.0])
+    assert find_scalars(latest) == [latest]
     with pytest.raises(InputError, match="logged anything"):
         find_scalars(tmp_path / "none")
 
@@ -69,12 +73,12 @@ def test_a_falling_loss_is_drawn_falling(tmp_path: Path) -> None:
 def test_tool_plots_two_runs_and_prints_their_ends(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     first, second = write_log(tmp_path / "a", [3.0, 2.0]), write_log(tmp_path / "b", [4.0, 1.5])
     out = tmp_path / "out.png"
-    assert main([str(first), str(tmp_path / "b"), "--out", str(out)]) == 0
+    assert main([first, tmp_path / "b", out]) == 0
     printed = capsys.readouterr().out
     assert "loss 3 -> 2, loss_contrast 6 -> 4" in printed
     assert "loss 4 -> 1.5" in printed
     colours = np.asarray(cv2.imread(str(out))).reshape(-1, 3)
     for line in ([0xB4, 0x77, 0x1F], [0x0E, 0x7F, 0xFF]):
         assert (np.abs(colours.astype(int) - line).sum(axis=1) < 30).sum() > 100
-    assert main([str(second), "--out", str(out), "--keys", "nothing"]) == 1
+    assert main([second, out, "--keys", "nothing"]) == 2
     assert "logged: loss, loss_contrast" in capsys.readouterr().err

@@ -12,9 +12,11 @@ from mmengine.registry import MODELS
 
 from aligndet.image_domain.methods.insloc.embed import embed_boxes, load_insloc, read_windows, window
 from aligndet.training.run import load_config
-from aligndet.visualization.neighbours import draw_neighbours, nearest
+from aligndet.visualization.neighbours import draw_neighbours, nearest, same_class
 from tests.small_coco import make_coco
-from tools.show_neighbours import main, same_class
+from tests.command import command
+
+main = command("show neighbours")
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,9 +37,9 @@ def test_a_row_shows_the_query_then_its_neighbours() -> None:
 
 
 def test_share_of_the_same_class() -> None:
-    said = same_class(["cat", "dog", "cat", "cat"], np.array([0]), np.array([[1, 2]]))
-    assert said.startswith("50.0% of neighbours")
-    assert "75.0% of all" in said
+    hit, chance = same_class(["cat", "dog", "cat", "cat"], np.array([[1, 2], [0, 2], [0, 3], [1, 0]]))
+    assert hit == (0.5 + 0 + 1 + 0.5) / 4
+    assert chance == (3 * 0.75 + 0.25) / 4
 
 
 def test_the_window_centres_the_box_at_its_size_of_training() -> None:
@@ -73,7 +75,7 @@ def test_the_tool_finds_red_by_red_and_says_so(
 ) -> None:
     """Even random weights tell red boxes from green ones."""
     boxes = make_coco(tmp_path, 12)
-    argv = [str(checkpoint), str(tmp_path / "out.png"), "--boxes", str(boxes), "--min-side", "8"]
+    argv = [str(checkpoint), str(tmp_path / "out.png"), "--val", str(boxes), "--min-side", "8"]
     argv += ["--images", str(tmp_path / "images"), "--neighbours", "3", "--rows", "4"]
     assert main(argv) == 0
     share = float(capsys.readouterr().out.split("%")[0])
@@ -92,8 +94,8 @@ def test_the_tool_finds_red_by_red_and_says_so(
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.save({"meta": {}, "state_dict": {}}, tmp_path / "other.pth")
     boxes = make_coco(tmp_path, 2)
-    argv = ["--boxes", str(boxes), "--images", str(tmp_path / "images")]
-    assert main([str(tmp_path / "other.pth"), str(tmp_path / "o.png"), *argv]) == 1
+    argv = ["--val", str(boxes), "--images", str(tmp_path / "images")]
+    assert main([str(tmp_path / "other.pth"), str(tmp_path / "o.png"), *argv]) == 2
     assert "InsLoc config" in capsys.readouterr().err
-    assert main([str(tmp_path / "images"), str(tmp_path / "o.png"), *argv]) == 1
+    assert main([str(tmp_path / "images"), str(tmp_path / "o.png"), *argv]) == 2
     assert "no checkpoint" in capsys.readouterr().err

@@ -19,7 +19,9 @@ from aligndet.proposals.store_writer import StoreWriter
 from aligndet.visualization.drawing import instance_colour
 from aligndet.visualization.proposal_report import draw_statistics, statistics
 from aligndet.visualization.proposals import FOUND, MISSED, draw_proposals, rank_colours
-from tools.show_proposals import main
+from tests.command import command
+
+main = command("proposals show")
 
 CAPTION = 20
 GREY = [40, 40, 40]
@@ -152,7 +154,7 @@ def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -
     labels(tmp_path, [[20, 10, 40, 30], [1, 50, 5, 5]])
     out = tmp_path / f"out{suffix}"
     argv = [str(tmp_path / "store"), str(out), "--images", str(tmp_path)]
-    assert main([*argv, "--truth", str(tmp_path / "truth.json")]) == 0
+    assert main([*argv, "--val", str(tmp_path / "truth.json")]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"recall IoU 0\.5 +2 +0\.500", printed)
     if suffix == ".html":
@@ -171,5 +173,5 @@ def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -
 def test_mistakes_end_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     proposals(tmp_path, [[20, 10, 60, 40]])
     argv = [str(tmp_path / "store"), str(tmp_path / "out.png"), "--images", str(tmp_path / "other")]
-    assert main(argv) == 1
+    assert main(argv) == 2
     assert "--images" in capsys.readouterr().err

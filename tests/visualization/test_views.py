@@ -14,7 +14,9 @@ from mmengine.structures import InstanceData
 from aligndet.common.errors import InputError
 from aligndet.visualization.drawing import instance_colour
 from aligndet.visualization.views import draw_views
-from tools.show_views import main
+from tests.command import command
+
+main = command("show views")
 
 CAPTION = 20
 
@@ -94,5 +96,5 @@ train_dataloader = dict(dataset=dict(
 
 
 def test_tool_names_a_missing_config(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main([str(tmp_path / "no.py"), str(tmp_path / "out.png")]) == 1
+    assert main([str(tmp_path / "no.py"), str(tmp_path / "out.png")]) == 2
     assert "no.py" in capsys.readouterr().err

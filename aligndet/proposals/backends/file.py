@@ -21,7 +21,7 @@ def file_backend(path: str = "", order: str = "") -> Backend:
     and ending (SoCo), then with its last folder only (mmdet). Boxes are in pixels of the image on disk.
 
     A json or pickle is read into memory by every worker process; convert a large one to a store first
-    (tools/convert_proposals.py), which all processes share.
+    (``aligndet proposals convert``), which all processes share.
 
     Args:
         path: a proposal store, COCO json (also the official AlignDet `filtered_proposals`), SoCo json, or

@@ -24,7 +24,7 @@ MISSING = (
     "installed last wins; so make the proposals in an environment of their own:\n"
     "    python -m venv .venv-proposals\n"
     "    .venv-proposals/bin/pip install 'opencv-contrib-python<4.13' numpy tqdm\n"
-    "    PYTHONPATH=. .venv-proposals/bin/python tools/make_proposals.py ...\n"
+    "    PYTHONPATH=. .venv-proposals/bin/python -m aligndet proposals make ...\n"
     "or take --backend selectivesearch, which needs no other OpenCV."
 )
 

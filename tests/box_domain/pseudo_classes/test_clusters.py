@@ -26,7 +26,9 @@ from aligndet.proposals.convert import convert
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import StoreWriter
-from tools.cluster_proposals import main
+from tests.command import command
+
+main = command("proposals cluster")
 
 KINDS = 3
 RESNET = "model = dict(backbone=dict(type='ResNet', depth=18))\n"
@@ -262,9 +264,9 @@ def test_tool_takes_stores_and_writes_a_json_that_pycocotools_reads(
     argv += ["--config", str(folder / "config.py"), "--clusters", "3", "--dims", "8", "--scale", "300", "96"]
     argv += ["--level", "0"]
 
-    assert main(argv) == 1
-    assert "pass --checkpoint" in capsys.readouterr().err
-    assert main([*argv, "--checkpoint", str(folder / "r18.pth")]) == 0
+    assert main(argv) == 2
+    assert "--weights" in capsys.readouterr().err
+    assert main([*argv, "--weights", str(folder / "r18.pth")]) == 0
     assert "24 proposals in 3 clusters of 8 to 8" in capsys.readouterr().out
     coco = COCO(str(folder / "out.json"))
     assert [c["name"] for c in coco.loadCats(coco.getCatIds())] == ["cluster_0", "cluster_1", "cluster_2"]
@@ -279,7 +281,7 @@ def test_tool_takes_stores_and_writes_a_json_that_pycocotools_reads(
         str(folder / "store"),
         str(folder / "clustered"),
         *argv[2:],
-        "--checkpoint",
+        "--weights",
         str(folder / "r18.pth"),
     ]
     assert main(argv) == 0

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.registry import MODELS
-from mmengine.runner import find_latest_checkpoint
 from torch import Tensor
 from torch.nn import functional
 
+from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
 from aligndet.common.errors import InputError
 from aligndet.image_domain.methods.insloc.export import NotInsLocError
 from aligndet.image_domain.methods.insloc.model import InsLoc
@@ -48,13 +48,11 @@ def load_insloc(where: Path) -> tuple[InsLoc, int]:
         InputError: no checkpoint there.
         NotInsLocError: it has no config of an ``aligndet.InsLoc``.
     """
-    found = find_latest_checkpoint(str(where)) if where.is_dir() else str(where)
-    if found is None or not Path(found).is_file():
-        raise InputError(f"{where}: no checkpoint")
-    checkpoint: Any = torch.load(found, map_location="cpu", weights_only=False)
-    cfg: Any = config_in(checkpoint.get("meta"))
+    path = checkpoint_file(where)
+    checkpoint = read_checkpoint(path)
+    cfg: Any = config_in(checkpoint.get("meta")) if isinstance(checkpoint, dict) else None
     if cfg is None or not str(cfg.get("model", {}).get("type", "")).endswith("InsLoc"):
-        raise NotInsLocError(f"{found}: expected a checkpoint that tools/train.py wrote for an InsLoc config")
+        raise NotInsLocError(f"{path}: expected a checkpoint that training wrote for an InsLoc config")
     with MODELS.switch_scope_and_registry("mmdet") as registry:
         model = registry.build(cfg.model)
     model.load_state_dict(checkpoint["state_dict"])
@@ -80,13 +78,13 @@ def read_windows(
         InputError: no box is left, or the file is no COCO json with boxes.
     """
     labels = read_boxes(ann_file, lambda box: min(box["bbox"][2:]) >= min_side, limit, seed)
-    found = [
+    cut = [
         (*window(image, box["bbox"], side), box["image_id"], labels.names[box["category_id"]])
         for box, image in with_pixels(labels.boxes, labels.files, images)
     ]
-    if not found:
+    if not cut:
         raise InputError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
-    pixels, corners, ids, classes = zip(*found, strict=True)
+    pixels, corners, ids, classes = zip(*cut, strict=True)
     return Windows(np.stack(pixels), np.stack(corners), np.array(ids), list(classes))
 
 

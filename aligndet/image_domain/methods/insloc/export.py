@@ -78,7 +78,7 @@ def query_network(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     raise NotInsLocError(
         "no InsLoc checkpoint: expected encoder_q.backbone.* beside encoder_k.*, or backbone.* beside "
         f"backbone_k.* (the published code), found {_first(list(tensors))}. For a checkpoint with only a "
-        "backbone (MoCo v2, say) use tools/convert_backbone.py"
+        "backbone (MoCo v2, say) use aligndet backbone convert"
     )
 
 

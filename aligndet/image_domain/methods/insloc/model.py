@@ -127,7 +127,7 @@ class InsLoc(BaseModel):
         if mode != "loss" or data_samples is None:
             raise InputError(
                 f"InsLoc has no mode {mode!r}: it does not detect. Export a detector from its checkpoint "
-                "(tools/export_insloc.py) and fine-tune that."
+                "(aligndet export) and fine-tune that."
             )
         return self.loss(inputs, data_samples)
 
