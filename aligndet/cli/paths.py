@@ -85,6 +85,11 @@ def page_out(text: str) -> Path:
     return _ending(out_file(text), ".png", ".jpg", ".jpeg", ".html")
 
 
+def checkpoint_out(text: str) -> Path:
+    """A checkpoint that can be written: ``.pth`` or ``.safetensors``."""
+    return _ending(out_file(text), ".pth", ".pt", ".safetensors")
+
+
 def json_out(text: str) -> Path:
     """A json file that can be written."""
     return _ending(out_file(text), ".json")

@@ -64,7 +64,10 @@ def _add_labels(group: argparse._ArgumentGroup) -> None:
     options.add(group, "--train-images", type=paths.folder)
     options.add(group, "--val-images")
     group.add_argument(
-        "--finetune", action="store_true", help="fine-tune on DETECTOR's own data, without labels"
+        "--finetune",
+        action="store_true",
+        default=None,
+        help="fine-tune on DETECTOR's own data, without labels",
     )
     options.add(
         group,

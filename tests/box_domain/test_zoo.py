@@ -1,4 +1,4 @@
-"""One stock config per adapter, made shallow, through the check of tools/coverage.py."""
+"""One stock config per adapter, made shallow, through the check of ``aligndet check``."""
 
 from typing import Any
 

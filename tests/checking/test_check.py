@@ -1,5 +1,6 @@
 """The coverage tool: one model, the zoo, processes that die, and a run."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from aligndet.checking import check, journal, kinds, run, zoo
 from aligndet.checking.batch import two_views
 from aligndet.checking.processes import Died, each_in_a_process
 from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, Row
+from tests.command import command
 from tests.small import detector
-from tools import coverage
+
+checked = command("check")
 
 
 def config_file(folder: Path, name: str, model: Any) -> str:
@@ -152,35 +155,58 @@ def test_processes_that_crash_or_take_too_long_cost_their_own_argument_only() ->
     assert dict(each_in_a_process(time.sleep, [600.0], limit=1)) == {600.0: Died("took more than 1 s")}
 
 
-# the tool
+# the command
 
 
-def test_the_tool_tries_once_and_remembers(
+def zoo_of(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Make one config all that mmdet has, and its rows those of one state of the source."""
+    monkeypatch.setattr(run, "state", lambda: "as it is")
+    monkeypatch.setattr(run, "read_zoo", lambda *_: [zoo.describe(name)])
+
+
+def test_the_zoo_is_tried_once_and_remembered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a process of its own, a real detector; the second time its row is known and no process starts."""
-    name = config_file(tmp_path, "small.py", detector("retinanet"))
-    work, out = tmp_path / "work", tmp_path / "coverage.md"
-    monkeypatch.setattr(run, "state", lambda: "as it is")
-    command = ["--config", name, "--work-dir", str(work), "--out", str(out)]
-    assert coverage.main(command) == 0
+    """In a process of its own, a real detector; the second time its row is there and no process starts."""
+    zoo_of(monkeypatch, config_file(tmp_path, "small.py", detector("retinanet")))
+    out = tmp_path / "out"
+    assert checked(["--zoo", "--out", out]) == 0
     assert "1 models, 1 to try" in capsys.readouterr().out
-    assert "AnchorAdapter" in out.read_text()
+    assert "AnchorAdapter" in (out / "coverage.md").read_text()
+    assert f"Written by `aligndet check --zoo --out {out}`" in (out / "coverage.md").read_text()
     monkeypatch.setattr(run, "each_in_a_process", lambda *_: iter([]))
-    assert coverage.main(command) == 0
+    assert checked(["--zoo", "--out", out]) == 0
     assert "1 models, 0 to try" in capsys.readouterr().out
-    assert "Of 1 distinct box detectors 1 are ok." in out.read_text()
+    assert "Of 1 distinct box detectors 1 are ok." in (out / "coverage.md").read_text()
 
 
 def test_a_process_that_dies_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "each_in_a_process", lambda f, names, *_: ((n, Died("killed")) for n in names))
     name = config_file(tmp_path, "small.py", detector("retinanet"))
-    work = tmp_path / "work"
-    monkeypatch.setattr(run, "state", lambda: "as it is")
-    assert coverage.main(["--config", name, "--work-dir", str(work)]) == 1
-    assert "killed" in (work / "failures.txt").read_text()
-    known = journal.Journal(work / "rows.jsonl", "as it is").rows()
-    assert [row.status for row in known.values()] == [FAILED]
+    out = tmp_path / "out"
+    zoo_of(monkeypatch, name)
+    assert checked(["--zoo", "--out", out]) == 1
+    assert "killed" in (out / "failures.txt").read_text()
+    kept = journal.Journal(out / "rows.jsonl", "as it is").rows()
+    assert [row.status for row in kept.values()] == [FAILED]
     model = zoo.describe(name)
-    tried = [row.reason for row in run.run([model], run.Options(work, again=True))]
+    tried = [row.reason for row in run.run([model], run.Options(out, again=True))]
     assert tried == ["killed"], "failures are tried again where that is asked for"
+
+
+def test_each_config_has_a_line_and_one_that_is_not_ok_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = config_file(tmp_path, "good.py", detector("retinanet"))
+    bad = tmp_path / "bad.py"
+    bad.write_text("custom_imports = dict(imports=['no_such_package_at_all'])\nmodel = dict(type='X')\n")
+    result = tmp_path / "result.json"
+    assert checked([bad, good, "--json", result]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{bad}: failed: ")
+    assert "no_such_package_at_all" in lines[0]
+    assert lines[1].startswith(f"{good}: ok: ")
+    rows = json.loads(result.read_text())["configs"]
+    assert [row["status"] for row in rows] == [FAILED, OK]
+    assert not (tmp_path / "work_dirs").exists(), "only --zoo keeps rows"

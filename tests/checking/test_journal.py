@@ -83,9 +83,9 @@ def test_the_document() -> None:
 
 def test_the_document_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "docs" / "coverage.md"
-    write_document(rows(), path, "python tools/coverage.py", {}, (128, 320))
+    write_document(rows(), path, "aligndet check --zoo", {}, (128, 320))
     before = path.read_text()
-    assert "`python tools/coverage.py`" in before
+    assert "`aligndet check --zoo`" in before
     assert "128 or 320 px" in before
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

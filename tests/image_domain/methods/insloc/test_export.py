@@ -19,8 +19,10 @@ from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.image_domain.sources import Source
 from aligndet.training.run import load_config
 from tests.image_domain.methods.insloc.test_model import batch, build
-from tools.convert_backbone import main as convert_backbone
-from tools.export_insloc import main as export_tool
+from tests.command import command
+
+export_tool = command("export")
+convert_backbone = command("backbone convert")
 
 ROOT = Path(__file__).parents[4]
 
@@ -80,7 +82,7 @@ def loaded(tmp_path: Path, cfg: Config, model: InsLoc) -> tuple[nn.Module, str]:
     config_file, out = tmp_path / "detector.py", tmp_path / "detector.pth"
     cfg.dump(config_file)
     source = checkpoint(model, tmp_path / "insloc.pth")
-    assert export_tool([source, str(out), "--detector", str(config_file)]) == 0
+    assert export_tool([source, str(out), "--config", str(config_file)]) == 0
     detector = build_detector(cfg)
     load_checkpoint(detector, str(out), map_location="cpu")
     return detector.eval(), str(out)
@@ -232,11 +234,11 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, capsys: pytes
     small("mask-rcnn_r50_fpn_1x_coco").dump(config_file)
     moco = tmp_path / "moco.pth"
     torch.save({"state_dict": {"module.encoder_q.conv1.weight": torch.zeros(1)}}, moco)
-    assert export_tool([str(moco), str(tmp_path / "out.pth"), "--detector", str(config_file)]) == 1
-    assert "tools/convert_backbone.py" in capsys.readouterr().err
+    assert export_tool([str(moco), str(tmp_path / "out.pth"), "--config", str(config_file)]) == 2
+    assert "aligndet backbone convert" in capsys.readouterr().err
     plain = tmp_path / "detector.pth"
     torch.save({"state_dict": build_detector(small("mask-rcnn_r50_fpn_1x_coco")).state_dict()}, plain)
-    assert export_tool([str(plain), str(tmp_path / "out.pth"), "--detector", str(config_file)]) == 1
+    assert export_tool([str(plain), str(tmp_path / "out.pth"), "--config", str(config_file)]) == 2
     assert not (tmp_path / "out.pth").exists()
 
 
@@ -251,7 +253,7 @@ def test_the_normalisation_travels(tmp_path: Path) -> None:
     ):
         source, out = tmp_path / f"{number}.pth", tmp_path / f"out{number}.pth"
         torch.save({"meta": meta, "state_dict": state}, source)
-        assert export_tool([str(source), str(out), "--detector", str(tmp_path / "detector.py")]) == 0
+        assert export_tool([str(source), str(out), "--config", str(tmp_path / "detector.py")]) == 0
         known = normalisation_in(torch.load(out, weights_only=False)["meta"])
         assert known is not None
         assert (known.mean, known.channel_order) == ((123.675, 116.28, 103.53), "rgb")
@@ -271,7 +273,7 @@ def test_the_backbone_tool_reads_insloc_too(
         backbone.update(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2,))
     Config({"backbone": backbone}).dump(tmp_path / "backbone.py")
     source, out = checkpoint(model, tmp_path / "insloc.pth"), tmp_path / "backbone.pth"
-    assert convert_backbone([source, str(out), "--backbone-config", str(tmp_path / "backbone.py")]) == 0
+    assert convert_backbone([source, str(out), "--config", str(tmp_path / "backbone.py")]) == 0
     state = torch.load(out, weights_only=False)["state_dict"]
     assert torch.equal(state["conv1.weight"], model.encoder_q.backbone.conv1.weight)  # type: ignore[union-attr]
     assert "checkpoint prefix 'encoder_q.backbone.'" in capsys.readouterr().out

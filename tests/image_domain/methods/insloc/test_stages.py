@@ -16,7 +16,9 @@ from aligndet.image_domain.normalisation import check_normalisation, normalisati
 from aligndet.training.run import load_config
 from tests.small import batch
 from tests.image_domain.methods.insloc.test_export import checkpoint, small, trained
-from tools.export_insloc import main as export_tool
+from tests.command import command
+
+export_tool = command("export")
 
 ROOT = Path(__file__).parents[4]
 
@@ -27,7 +29,7 @@ def exported(tmp_path: Path) -> Path:
     """A trained small InsLoc as a detector checkpoint."""
     small("mask-rcnn_r50_fpn_1x_coco").dump(tmp_path / "detector.py")
     source, out = checkpoint(trained("fpn"), tmp_path / "insloc.pth"), tmp_path / "detector.pth"
-    assert export_tool([source, str(out), "--detector", str(tmp_path / "detector.py")]) == 0
+    assert export_tool([source, str(out), "--config", str(tmp_path / "detector.py")]) == 0
     return out
 
 
@@ -98,7 +100,7 @@ def test_the_stages_agree_on_normalisation(tmp_path: Path) -> None:
         {"meta": {"cfg": stages[2].pretty_text}, "state_dict": trained("fpn").state_dict()}, tmp_path / "x"
     )
     finetune.dump(tmp_path / "detector.py")
-    argv = [str(tmp_path / "x"), str(tmp_path / "out.pth"), "--detector", str(tmp_path / "detector.py")]
+    argv = [str(tmp_path / "x"), str(tmp_path / "out.pth"), "--config", str(tmp_path / "detector.py")]
     assert export_tool(argv) == 0
     finetune.load_from = str(tmp_path / "out.pth")
     assert check_normalisation(finetune) == ["load_from"]

@@ -1,0 +1,50 @@
+"""``aligndet export``: a pre-training checkpoint as a plain checkpoint of the detector."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aligndet.cli import options, paths
+from aligndet.cli.silence import libraries_silent
+
+SUMMARY = "write the detector inside a pre-training checkpoint as a plain mmdet checkpoint"
+EXAMPLES = """
+aligndet export work_dirs/boxes detector.pth
+aligndet export work_dirs/boxes/epoch_12.pth detector.safetensors --network momentum
+aligndet export work_dirs/insloc detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
+Use: load_from = 'detector.pth' in a config of the stock detector
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The checkpoint, the file to write, and the detector."""
+    add = parser.add_argument
+    text = "checkpoint or work dir: box domain, InsLoc, image domain; official AlignDet, InsLoc, SoCo files"
+    add("checkpoint", type=paths.weights_file, metavar="CHECKPOINT", help=text)
+    add("out", type=paths.checkpoint_out, metavar="OUT", help="file to write (.pth or .safetensors)")
+    text = "which network of the box domain (default online)"
+    add("--network", choices=("online", "momentum"), default="online", help=text)
+    options.add(parser, "--config", "of the detector, e.g. with your classes; default: the checkpoint's own")
+    options.add(parser, "--allow-partial")
+    options.add(parser, "--trust")
+    options.add(parser, "--cfg-options")
+
+
+def run(args: argparse.Namespace) -> Any:
+    """Export, write, say what became of each tensor."""
+    with libraries_silent(args):
+        report = _export(args)
+    print(report)
+    print(f"wrote {args.out}")
+    return report
+
+
+def _export(args: argparse.Namespace) -> Any:
+    from aligndet.training.config import load_config
+    from aligndet.transfer.export import export_detector
+
+    config = load_config(args.config, options.cfg_options(args)) if args.config else None
+    out: Path = args.out
+    return export_detector(args.checkpoint, out, args.network, config.model if config else None)
