@@ -21,7 +21,7 @@ from aligndet.training.length import StopAfter, cap
 from aligndet.training.progress import ProgressHook
 from aligndet.training.strict import check_own_arguments
 
-__all__ = ["TrainResult", "build_runner", "load_config", "train", "wrap_config"]
+__all__ = ["TrainResult", "build_runner", "check_config", "load_config", "train", "wrap_config"]
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,10 @@ def build_runner(
     """Check a config and build its runner with model and data; arguments as :func:`train`.
 
     Raises:
-        InputError: a key is missing or nobody's; ``amp`` asked without a GPU; ``auto_scale_lr`` asked of a
-            config that does not know its base batch size; model or data cannot be built; no batch at all.
-        NormalisationError: a checkpoint that the model starts from had its images normalised otherwise
-            (:func:`aligndet.image_domain.normalisation.check_normalisation`).
+        InputError: as :func:`check_config`; ``amp`` asked without a GPU; ``auto_scale_lr`` asked of a config
+            that does not know its base batch size; model or data cannot be built; the data give no batch.
     """
-    _require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
-    check_own_arguments(dict(config.items()))
-    check_normalisation(config)
+    check_config(config)
     _apply(config, amp, auto_scale_lr, resume)
     if max_iters:
         cap(config, max_iters)
@@ -124,6 +120,20 @@ def build_runner(
     if max_iters:
         runner.register_hook(StopAfter(max_iters))
     return runner
+
+
+def check_config(config: Config) -> None:
+    """Check what can be checked before anything is built.
+
+    Raises:
+        InputError: a key is missing, or an argument is nobody's.
+        NormalisationError: a checkpoint that the model starts from had its images normalised otherwise
+            (:func:`aligndet.image_domain.normalisation.check_normalisation`).
+    """
+    _require(config, "model")
+    check_own_arguments(dict(config.items()))
+    check_normalisation(config)
+    _require(config, "train_dataloader", "train_cfg", "optim_wrapper")
 
 
 def _require(config: Config, *keys: str) -> None:

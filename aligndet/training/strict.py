@@ -18,6 +18,7 @@ TOP = frozenset(
         *("load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer"),
         *("vis_backends", "default_scope", "randomness", "experiment_name", "custom_imports"),
         *("find_unused_parameters", "sync_bn", "model_wrapper_cfg", "runner_type", "backend_args", "compile"),
+        "check_normalisation",
     )
 )
 LOADER = frozenset(
@@ -38,6 +39,13 @@ PLACES = {
 }
 #: Dicts of fixed meaning without a type: there is no other key.
 CLOSED = frozenset(["randomness", "auto_scale_lr", "train_dataloader", "val_dataloader", "test_dataloader"])
+#: mmengine's registries of what a config can name by ``type``; those that have a child of our scope.
+OWN_REGISTRIES = ("MODELS", "HOOKS", "TRANSFORMS", "DATASETS")
+REGISTRIES = (
+    *OWN_REGISTRIES,
+    *("OPTIMIZERS", "OPTIM_WRAPPERS", "PARAM_SCHEDULERS", "LOOPS", "DATA_SAMPLERS", "METRICS"),
+    *("TASK_UTILS", "VISUALIZERS", "VISBACKENDS", "LOG_PROCESSORS", "EVALUATOR"),
+)
 #: Keys of mmengine in any dict of a class.
 ALWAYS = frozenset(["type", "_scope_", "_delete_", "convert_to_iter_based", "priority"])
 
@@ -167,7 +175,7 @@ def own_names() -> list[str]:
     """Every ``aligndet.X`` that is registered."""
     from aligndet import registry
 
-    registries = (registry.MODELS, registry.HOOKS, registry.TRANSFORMS, registry.DATASETS)
+    registries = [getattr(registry, name) for name in OWN_REGISTRIES]
     for each in registries:
         each.import_from_location()
     return [f"aligndet.{name}" for each in registries for name in each.module_dict]
@@ -181,10 +189,9 @@ def class_of(node: Mapping[str, Any], scope: str) -> type | None:
     if not isinstance(kind, str):
         return kind if inspect.isclass(kind) else None
     scope = kind.split(".")[0] if "." in kind else str(node.get("_scope_") or scope)
-    for root in vars(roots).values():
-        if isinstance(root, roots.Registry):
-            with root.switch_scope_and_registry(scope) as registry:
-                found = registry.get(kind)
-            if inspect.isclass(found):
-                return found
+    for name in REGISTRIES if scope != "aligndet" else OWN_REGISTRIES:
+        with getattr(roots, name).switch_scope_and_registry(scope) as registry:
+            found = registry.get(kind)
+        if inspect.isclass(found):
+            return found
     return None

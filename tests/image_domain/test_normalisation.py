@@ -16,13 +16,13 @@ from aligndet.image_domain.normalisation import (
     check_normalisation,
     normalisation_of,
 )
+from aligndet.cli.main import main
 from aligndet.training.run import load_config
 from aligndet.transfer.export import export_detector
-from aligndet.comparison.compare import _ready
+from aligndet.comparison.inputs import ready_start
 from aligndet.comparison.settings import Start
 from aligndet.transfer.stock import build_stock
 from tests.small import detector
-from tools.train import main as train
 
 CAFFE = Normalisation((103.53, 116.28, 123.675), (1.0, 1.0, 1.0), "bgr")
 RGB = {"mean": list(IMAGENET.mean), "std": list(IMAGENET.std), "bgr_to_rgb": True}
@@ -118,11 +118,13 @@ def test_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
         assert check_normalisation(config({"type": "Pretrained", "checkpoint": name}, **RGB)) == []
 
 
-def test_the_train_tool_checks_before_it_builds_anything(tmp_path: Path) -> None:
+def test_the_train_command_checks_before_it_builds_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cfg = config({"type": "Pretrained", "checkpoint": checkpoint(tmp_path, CAFFE)}, **RGB)
     cfg.dump(tmp_path / "detector.py")
-    with pytest.raises(NormalisationError):
-        train([str(tmp_path / "detector.py"), "--work-dir", str(tmp_path / "work")])
+    assert main(["train", str(tmp_path / "detector.py"), "--work-dir", str(tmp_path / "work")]) == 2
+    assert "check_normalisation=False" in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
 
 
@@ -136,4 +138,4 @@ def test_an_exported_detector_records_it_and_a_comparison_checks_it(tmp_path: Pa
     assert exported == normalisation_of({"model": detector("fcos")}).as_dict()  # type: ignore[union-attr]
     base, start = config(None, **RGB), Start("aligndet", tmp_path / "detector.pth")
     with pytest.raises(NormalisationError, match="load_from: "):
-        _ready(start, base, None, None)  # type: ignore[arg-type]  # neither is reached
+        ready_start(start, base, None)  # type: ignore[arg-type]  # not reached

@@ -38,6 +38,7 @@ def config() -> dict[str, Any]:
         "custom_imports.imports",
         "find_unused_parameters",
         "resume",
+        "check_normalisation",
     ],
 )
 def test_keys_that_are_read(key: str, config: dict[str, Any]) -> None:

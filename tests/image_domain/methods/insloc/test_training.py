@@ -1,4 +1,4 @@
-"""tools/train.py on the shipped small config: a folder, a few steps, resume, two processes."""
+"""Training of the shipped small config: a folder, a few steps, resume, two processes."""
 
 import aligndet  # noqa: F401, I001  first: makes mmcv importable where it has no compiled ops
 
