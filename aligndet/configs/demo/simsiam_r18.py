@@ -1,11 +1,9 @@
-"""Stage 1 of the demo: SimSiam, a ResNet-18 half as wide, 96 px, 150 steps: a minute or two on a CPU.
-
-aligndet train aligndet::demo/simsiam_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simsiam_r18 work_dirs/demo/backbone.pth --config aligndet::demo/retinanet_r18.py
-
-Counted in steps, not in epochs, so that it takes as long on ten images as on a thousand.
-"""
-
+# Stage 1 of the demo: SimSiam, a ResNet-18 half as wide, 96 px, 150 steps: a minute or two on a CPU.
+#
+# aligndet train aligndet::demo/simsiam_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simsiam_r18 work_dirs/demo/backbone.pth --config aligndet::demo/retinanet_r18.py
+#
+# Counted in steps, not in epochs, so that it takes as long on ten images as on a thousand.
 _base_ = "../image_domain/simsiam_r18_folder.py"
 
 batch_size = 32

@@ -1,10 +1,8 @@
-"""Barlow Twins (arXiv 2103.03230), MobileNetV2.
-
-tools/dist_train.sh aligndet::image_domain/barlowtwins_mobilenetv2.py 8
-aligndet train aligndet::image_domain/barlowtwins_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/barlowtwins_mobilenetv2 barlowtwins_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
-"""
-
+# Barlow Twins (arXiv 2103.03230), MobileNetV2.
+#
+# tools/dist_train.sh aligndet::image_domain/barlowtwins_mobilenetv2.py 8
+# aligndet train aligndet::image_domain/barlowtwins_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/barlowtwins_mobilenetv2 barlowtwins_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
 _base_ = "barlowtwins_r50.py"
 
 model = dict(

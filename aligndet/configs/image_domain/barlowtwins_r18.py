@@ -1,10 +1,8 @@
-"""Barlow Twins (arXiv 2103.03230), ResNet-18.
-
-tools/dist_train.sh aligndet::image_domain/barlowtwins_r18.py 8
-aligndet train aligndet::image_domain/barlowtwins_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/barlowtwins_r18 barlowtwins_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
-"""
-
+# Barlow Twins (arXiv 2103.03230), ResNet-18.
+#
+# tools/dist_train.sh aligndet::image_domain/barlowtwins_r18.py 8
+# aligndet train aligndet::image_domain/barlowtwins_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/barlowtwins_r18 barlowtwins_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
 _base_ = "barlowtwins_r50.py"
 
 model = dict(backbone=dict(depth=18), neck=dict(in_channels=512))

@@ -1,12 +1,10 @@
-"""Barlow Twins (arXiv 2103.03230), ResNet-50.
-
-tools/dist_train.sh aligndet::image_domain/barlowtwins_r50.py 8
-aligndet train aligndet::image_domain/barlowtwins_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/barlowtwins_r50 barlowtwins_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
-
-The published batch is 2048: 8 processes of 256, or fewer with --auto-scale-lr.
-"""
-
+# Barlow Twins (arXiv 2103.03230), ResNet-50.
+#
+# tools/dist_train.sh aligndet::image_domain/barlowtwins_r50.py 8
+# aligndet train aligndet::image_domain/barlowtwins_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/barlowtwins_r50 barlowtwins_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+#
+# The published batch is 2048: 8 processes of 256, or fewer with --auto-scale-lr.
 _base_ = "mmpretrain::barlowtwins/barlowtwins_resnet50_8xb256-coslr-300e_in1k.py"
 
 train_dataloader = dict(

@@ -1,10 +1,8 @@
-"""BYOL (arXiv 2006.07733), MobileNetV2.
-
-tools/dist_train.sh aligndet::image_domain/byol_mobilenetv2.py 8
-aligndet train aligndet::image_domain/byol_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/byol_mobilenetv2 byol_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
-"""
-
+# BYOL (arXiv 2006.07733), MobileNetV2.
+#
+# tools/dist_train.sh aligndet::image_domain/byol_mobilenetv2.py 8
+# aligndet train aligndet::image_domain/byol_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/byol_mobilenetv2 byol_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
 _base_ = "byol_r50.py"
 
 model = dict(

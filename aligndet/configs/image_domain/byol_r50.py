@@ -1,12 +1,10 @@
-"""BYOL (arXiv 2006.07733), ResNet-50.
-
-tools/dist_train.sh aligndet::image_domain/byol_r50.py 8
-aligndet train aligndet::image_domain/byol_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/byol_r50 byol_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
-
-The published batch is 4096: 16 processes, or fewer with --auto-scale-lr.
-"""
-
+# BYOL (arXiv 2006.07733), ResNet-50.
+#
+# tools/dist_train.sh aligndet::image_domain/byol_r50.py 8
+# aligndet train aligndet::image_domain/byol_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/byol_r50 byol_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+#
+# The published batch is 4096: 16 processes, or fewer with --auto-scale-lr.
 _base_ = "mmpretrain::byol/byol_resnet50_16xb256-coslr-200e_in1k.py"
 
 train_dataloader = dict(

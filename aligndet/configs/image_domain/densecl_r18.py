@@ -1,10 +1,8 @@
-"""DenseCL (arXiv 2011.09157), ResNet-18.
-
-tools/dist_train.sh aligndet::image_domain/densecl_r18.py 8
-aligndet train aligndet::image_domain/densecl_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/densecl_r18 densecl_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
-"""
-
+# DenseCL (arXiv 2011.09157), ResNet-18.
+#
+# tools/dist_train.sh aligndet::image_domain/densecl_r18.py 8
+# aligndet train aligndet::image_domain/densecl_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/densecl_r18 densecl_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
 _base_ = "densecl_r50.py"
 
 model = dict(backbone=dict(depth=18), neck=dict(in_channels=512, hid_channels=512))

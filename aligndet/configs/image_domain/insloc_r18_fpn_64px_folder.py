@@ -1,12 +1,10 @@
-"""InsLoc, ResNet-18 and FPN of half and a quarter of the usual width, 64 px composites, on a folder of images. CPU-sized.
-
-aligndet train aligndet::image_domain/insloc_r18_fpn_64px_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet export work_dirs/insloc_r18_fpn_64px_folder work_dirs/insloc_small.pth --config aligndet::finetune/insloc_faster-rcnn_r18_fpn_192px.py
-
-docs/results.md has a run: 60 epochs of 2,037 images. A key network that follows in 100 steps instead of 1,000 is what
-made so short a run learn.
-"""
-
+# InsLoc, ResNet-18 and FPN of half and a quarter of the usual width, 64 px composites, on a folder of images. CPU-sized.
+#
+# aligndet train aligndet::image_domain/insloc_r18_fpn_64px_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet export work_dirs/insloc_r18_fpn_64px_folder work_dirs/insloc_small.pth --config aligndet::finetune/insloc_faster-rcnn_r18_fpn_192px.py
+#
+# docs/results.md has a run: 60 epochs of 2,037 images. A key network that follows in 100 steps instead of 1,000 is what
+# made so short a run learn.
 _base_ = "insloc_r18_fpn_folder.py"
 
 canvas = 64

@@ -1,16 +1,14 @@
-"""InsLoc, ResNet-18 with a 64-channel FPN and 128 px composites, on a folder of your own images (any nesting; no labels).
-One GPU, or a CPU with patience.
-
-aligndet train aligndet::image_domain/insloc_r18_fpn_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet export work_dirs/insloc_r18_fpn_folder work_dirs/insloc_r18_fpn_folder/detector.pth --config YOUR_DETECTOR.py
-
-Keep queue_len well below the number of images, or an image meets old keys of its own among the negatives.
-
-With R50's learning rate and initial values this narrow network gave every box one embedding within 20 steps (real
-images, 64 px, batch 16). Residual branches that start at zero, Xavier for the head's last layers, clipped gradients and
-a warm-up kept them apart over the 60 steps that were watched; longer runs were not.
-"""
-
+# InsLoc, ResNet-18 with a 64-channel FPN and 128 px composites, on a folder of your own images (any nesting; no labels).
+# One GPU, or a CPU with patience.
+#
+# aligndet train aligndet::image_domain/insloc_r18_fpn_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet export work_dirs/insloc_r18_fpn_folder work_dirs/insloc_r18_fpn_folder/detector.pth --config YOUR_DETECTOR.py
+#
+# Keep queue_len well below the number of images, or an image meets old keys of its own among the negatives.
+#
+# With R50's learning rate and initial values this narrow network gave every box one embedding within 20 steps (real
+# images, 64 px, batch 16). Residual branches that start at zero, Xavier for the head's last layers, clipped gradients and
+# a warm-up kept them apart over the 60 steps that were watched; longer runs were not.
 _base_ = "insloc_r50_fpn_200e_imagenet.py"
 
 images = "data/images/"

@@ -1,11 +1,9 @@
-"""InsLoc, ResNet-50 C4: RoIAlign on the stride-16 map, the last stage as the RoI head; 200 epochs of ImageNet without labels.
-
-tools/dist_train.sh aligndet::image_domain/insloc_r50_c4_200e_imagenet.py 8
-aligndet export work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_c4_1x_coco.py
-
-The published code has no C4 config. RoI size and stage are those of mmdet's C4 detectors, the projection is MoCo v2's.
-"""
-
+# InsLoc, ResNet-50 C4: RoIAlign on the stride-16 map, the last stage as the RoI head; 200 epochs of ImageNet without labels.
+#
+# tools/dist_train.sh aligndet::image_domain/insloc_r50_c4_200e_imagenet.py 8
+# aligndet export work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_c4_1x_coco.py
+#
+# The published code has no C4 config. RoI size and stage are those of mmdet's C4 detectors, the projection is MoCo v2's.
 _base_ = "insloc_r50_fpn_200e_imagenet.py"
 
 norm_cfg = dict(type="BN", requires_grad=True)

@@ -1,8 +1,6 @@
-"""InsLoc, ResNet-50 C4, 400 epochs of ImageNet without labels.
-
-tools/dist_train.sh aligndet::image_domain/insloc_r50_c4_400e_imagenet.py 8
-"""
-
+# InsLoc, ResNet-50 C4, 400 epochs of ImageNet without labels.
+#
+# tools/dist_train.sh aligndet::image_domain/insloc_r50_c4_400e_imagenet.py 8
 _base_ = "insloc_r50_c4_200e_imagenet.py"
 
 epochs = 400

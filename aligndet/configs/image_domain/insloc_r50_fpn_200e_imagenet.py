@@ -1,11 +1,9 @@
-"""InsLoc, ResNet-50 with FPN: backbone, FPN and the RoI head's shared layers, 200 epochs of ImageNet without labels.
-
-tools/dist_train.sh aligndet::image_domain/insloc_r50_fpn_200e_imagenet.py 8
-aligndet export work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
-
-The learning rate is for 8 GPUs x 32 images; --auto-scale-lr for others.
-"""
-
+# InsLoc, ResNet-50 with FPN: backbone, FPN and the RoI head's shared layers, 200 epochs of ImageNet without labels.
+#
+# tools/dist_train.sh aligndet::image_domain/insloc_r50_fpn_200e_imagenet.py 8
+# aligndet export work_dirs/insloc_r50_fpn_200e_imagenet work_dirs/insloc_r50_fpn_200e_imagenet/detector.pth --config aligndet::finetune/insloc_mask-rcnn_r50_fpn_1x_coco.py
+#
+# The learning rate is for 8 GPUs x 32 images; --auto-scale-lr for others.
 _base_ = ["mmdet::_base_/default_runtime.py", "../_base_/insloc_views.py"]
 
 norm_cfg = dict(type="BN", requires_grad=True)

@@ -1,8 +1,6 @@
-"""InsLoc, ResNet-50 with FPN, 400 epochs of ImageNet without labels.
-
-tools/dist_train.sh aligndet::image_domain/insloc_r50_fpn_400e_imagenet.py 8
-"""
-
+# InsLoc, ResNet-50 with FPN, 400 epochs of ImageNet without labels.
+#
+# tools/dist_train.sh aligndet::image_domain/insloc_r50_fpn_400e_imagenet.py 8
 _base_ = "insloc_r50_fpn_200e_imagenet.py"
 
 epochs = 400

@@ -1,11 +1,9 @@
-"""MoCo v2, ResNet-18 of half the usual width, 64 px crops, on a folder of images. CPU-sized.
-
-aligndet train aligndet::image_domain/mocov2_r18_64px_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/mocov2_r18_64px_folder backbone.pth --config aligndet::finetune/insloc_faster-rcnn_r18_fpn_192px.py
-
-Batch, keys, rate, epochs and key network are those of insloc_r18_fpn_64px_folder.py, for comparison.
-"""
-
+# MoCo v2, ResNet-18 of half the usual width, 64 px crops, on a folder of images. CPU-sized.
+#
+# aligndet train aligndet::image_domain/mocov2_r18_64px_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/mocov2_r18_64px_folder backbone.pth --config aligndet::finetune/insloc_faster-rcnn_r18_fpn_192px.py
+#
+# Batch, keys, rate, epochs and key network are those of insloc_r18_fpn_64px_folder.py, for comparison.
 _base_ = "mocov2_r18_folder.py"
 
 batch_size = 32

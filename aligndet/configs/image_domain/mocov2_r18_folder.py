@@ -1,12 +1,10 @@
-"""MoCo v2, ResNet-18, on some thousand images of one's own: one process, batch 64, few keys.
-
-aligndet train aligndet::image_domain/mocov2_r18_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/mocov2_r18_folder backbone.pth --config YOUR_DETECTOR.py
-
-``queue_len`` must be a multiple of the whole batch (all GPUs) and well below the number of images, or an image
-meets old keys of its own among the negatives.
-"""
-
+# MoCo v2, ResNet-18, on some thousand images of one's own: one process, batch 64, few keys.
+#
+# aligndet train aligndet::image_domain/mocov2_r18_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/mocov2_r18_folder backbone.pth --config YOUR_DETECTOR.py
+#
+# ``queue_len`` must be a multiple of the whole batch (all GPUs) and well below the number of images, or an image
+# meets old keys of its own among the negatives.
 _base_ = "mocov2_r18.py"
 
 batch_size = 64

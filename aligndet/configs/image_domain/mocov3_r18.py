@@ -1,10 +1,8 @@
-"""MoCo v3 (arXiv 2104.02057), ResNet-18.
-
-tools/dist_train.sh aligndet::image_domain/mocov3_r18.py 8
-aligndet train aligndet::image_domain/mocov3_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/mocov3_r18 mocov3_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
-"""
-
+# MoCo v3 (arXiv 2104.02057), ResNet-18.
+#
+# tools/dist_train.sh aligndet::image_domain/mocov3_r18.py 8
+# aligndet train aligndet::image_domain/mocov3_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/mocov3_r18 mocov3_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
 _base_ = "mocov3_r50.py"
 
 model = dict(backbone=dict(depth=18), neck=dict(in_channels=512))

@@ -1,10 +1,8 @@
-"""SimCLR (arXiv 2002.05709), MobileNetV2.
-
-tools/dist_train.sh aligndet::image_domain/simclr_mobilenetv2.py 8
-aligndet train aligndet::image_domain/simclr_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simclr_mobilenetv2 simclr_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
-"""
-
+# SimCLR (arXiv 2002.05709), MobileNetV2.
+#
+# tools/dist_train.sh aligndet::image_domain/simclr_mobilenetv2.py 8
+# aligndet train aligndet::image_domain/simclr_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simclr_mobilenetv2 simclr_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
 _base_ = "simclr_r50.py"
 
 model = dict(

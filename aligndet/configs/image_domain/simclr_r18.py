@@ -1,10 +1,8 @@
-"""SimCLR (arXiv 2002.05709), ResNet-18.
-
-tools/dist_train.sh aligndet::image_domain/simclr_r18.py 8
-aligndet train aligndet::image_domain/simclr_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simclr_r18 simclr_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
-"""
-
+# SimCLR (arXiv 2002.05709), ResNet-18.
+#
+# tools/dist_train.sh aligndet::image_domain/simclr_r18.py 8
+# aligndet train aligndet::image_domain/simclr_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simclr_r18 simclr_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
 _base_ = "simclr_r50.py"
 
 model = dict(backbone=dict(depth=18), neck=dict(in_channels=512, hid_channels=512))

@@ -1,13 +1,11 @@
-"""SimMIM (arXiv 2111.09886), Swin-T.
-
-tools/dist_train.sh aligndet::image_domain/simmim_swin-t.py 8
-aligndet train aligndet::image_domain/simmim_swin-t.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simmim_swin-t simmim_swin-t.pth --config mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py
-
-At 224 px with windows of 7, unlike the stock 192 px with windows of 6: the table of relative positions then fits
-mmdet's Swin detectors (p4-w7) as it is.
-"""
-
+# SimMIM (arXiv 2111.09886), Swin-T.
+#
+# tools/dist_train.sh aligndet::image_domain/simmim_swin-t.py 8
+# aligndet train aligndet::image_domain/simmim_swin-t.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simmim_swin-t simmim_swin-t.pth --config mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py
+#
+# At 224 px with windows of 7, unlike the stock 192 px with windows of 6: the table of relative positions then fits
+# mmdet's Swin detectors (p4-w7) as it is.
 _base_ = "mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py"
 
 model = dict(

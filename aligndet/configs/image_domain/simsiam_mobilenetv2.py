@@ -1,10 +1,8 @@
-"""SimSiam (arXiv 2011.10566), MobileNetV2.
-
-tools/dist_train.sh aligndet::image_domain/simsiam_mobilenetv2.py 8
-aligndet train aligndet::image_domain/simsiam_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simsiam_mobilenetv2 simsiam_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
-"""
-
+# SimSiam (arXiv 2011.10566), MobileNetV2.
+#
+# tools/dist_train.sh aligndet::image_domain/simsiam_mobilenetv2.py 8
+# aligndet train aligndet::image_domain/simsiam_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simsiam_mobilenetv2 simsiam_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
 _base_ = "simsiam_r50.py"
 
 model = dict(

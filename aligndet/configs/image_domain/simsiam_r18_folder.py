@@ -1,11 +1,9 @@
-"""SimSiam, ResNet-18, on some thousand images of one's own: one process, batch 64.
-
-aligndet train aligndet::image_domain/simsiam_r18_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simsiam_r18_folder backbone.pth --config YOUR_DETECTOR.py
-
-For another batch size change ``batch_size`` here; the learning rate follows.
-"""
-
+# SimSiam, ResNet-18, on some thousand images of one's own: one process, batch 64.
+#
+# aligndet train aligndet::image_domain/simsiam_r18_folder.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simsiam_r18_folder backbone.pth --config YOUR_DETECTOR.py
+#
+# For another batch size change ``batch_size`` here; the learning rate follows.
 _base_ = "simsiam_r18.py"
 
 batch_size = 64

@@ -1,10 +1,8 @@
-"""SimSiam (arXiv 2011.10566), ResNet-50.
-
-tools/dist_train.sh aligndet::image_domain/simsiam_r50.py 8
-aligndet train aligndet::image_domain/simsiam_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/simsiam_r50 simsiam_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
-"""
-
+# SimSiam (arXiv 2011.10566), ResNet-50.
+#
+# tools/dist_train.sh aligndet::image_domain/simsiam_r50.py 8
+# aligndet train aligndet::image_domain/simsiam_r50.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/simsiam_r50 simsiam_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
 _base_ = "mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-200e_in1k.py"
 
 train_dataloader = dict(

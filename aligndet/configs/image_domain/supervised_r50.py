@@ -1,13 +1,11 @@
-"""Supervised classification, ResNet-50.
-
-tools/dist_train.sh aligndet::image_domain/supervised_r50.py 8
-aligndet train aligndet::image_domain/supervised_r50.py --cfg-options train_dataloader.dataset.data_root=CLASSES/
-aligndet backbone convert work_dirs/supervised_r50 supervised_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
-
-CLASSES has a folder per class, or train/ and val/ with one each. With other classes than ImageNet's 1000 also:
-model.head.num_classes=N data_preprocessor.num_classes=N val_dataloader.dataset.data_root=CLASSES
-"""
-
+# Supervised classification, ResNet-50.
+#
+# tools/dist_train.sh aligndet::image_domain/supervised_r50.py 8
+# aligndet train aligndet::image_domain/supervised_r50.py --cfg-options train_dataloader.dataset.data_root=CLASSES/
+# aligndet backbone convert work_dirs/supervised_r50 supervised_r50.pth --config mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py
+#
+# CLASSES has a folder per class, or train/ and val/ with one each. With other classes than ImageNet's 1000 also:
+# model.head.num_classes=N data_preprocessor.num_classes=N val_dataloader.dataset.data_root=CLASSES
 _base_ = "mmpretrain::resnet/resnet50_8xb32_in1k.py"
 
 train_dataloader = dict(

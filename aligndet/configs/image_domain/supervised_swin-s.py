@@ -1,13 +1,11 @@
-"""Supervised classification, Swin-S.
-
-tools/dist_train.sh aligndet::image_domain/supervised_swin-s.py 8
-aligndet train aligndet::image_domain/supervised_swin-s.py --cfg-options train_dataloader.dataset.data_root=CLASSES/
-aligndet backbone convert work_dirs/supervised_swin-s supervised_swin-s.pth --config mmdet::swin/mask-rcnn_swin-s-p4-w7_fpn_amp-ms-crop-3x_coco.py
-
-CLASSES has a folder per class, or train/ and val/ with one each. With other classes than ImageNet's 1000 also:
-model.head.num_classes=N data_preprocessor.num_classes=N val_dataloader.dataset.data_root=CLASSES
-"""
-
+# Supervised classification, Swin-S.
+#
+# tools/dist_train.sh aligndet::image_domain/supervised_swin-s.py 8
+# aligndet train aligndet::image_domain/supervised_swin-s.py --cfg-options train_dataloader.dataset.data_root=CLASSES/
+# aligndet backbone convert work_dirs/supervised_swin-s supervised_swin-s.pth --config mmdet::swin/mask-rcnn_swin-s-p4-w7_fpn_amp-ms-crop-3x_coco.py
+#
+# CLASSES has a folder per class, or train/ and val/ with one each. With other classes than ImageNet's 1000 also:
+# model.head.num_classes=N data_preprocessor.num_classes=N val_dataloader.dataset.data_root=CLASSES
 _base_ = "mmpretrain::swin_transformer/swin-small_16xb64_in1k.py"
 
 train_dataloader = dict(

@@ -1,10 +1,8 @@
-"""SwAV (arXiv 2006.09882), MobileNetV2.
-
-tools/dist_train.sh aligndet::image_domain/swav_mobilenetv2.py 8
-aligndet train aligndet::image_domain/swav_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/swav_mobilenetv2 swav_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
-"""
-
+# SwAV (arXiv 2006.09882), MobileNetV2.
+#
+# tools/dist_train.sh aligndet::image_domain/swav_mobilenetv2.py 8
+# aligndet train aligndet::image_domain/swav_mobilenetv2.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/swav_mobilenetv2 swav_mobilenetv2.pth --config mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py
 _base_ = "swav_r50.py"
 
 model = dict(

@@ -1,10 +1,8 @@
-"""SwAV (arXiv 2006.09882), ResNet-18.
-
-tools/dist_train.sh aligndet::image_domain/swav_r18.py 8
-aligndet train aligndet::image_domain/swav_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
-aligndet backbone convert work_dirs/swav_r18 swav_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
-"""
-
+# SwAV (arXiv 2006.09882), ResNet-18.
+#
+# tools/dist_train.sh aligndet::image_domain/swav_r18.py 8
+# aligndet train aligndet::image_domain/swav_r18.py --cfg-options train_dataloader.dataset.data_root=IMAGES
+# aligndet backbone convert work_dirs/swav_r18 swav_r18.pth --config mmdet::retinanet/retinanet_r18_fpn_1x_coco.py
 _base_ = "swav_r50.py"
 
 model = dict(backbone=dict(depth=18), neck=dict(in_channels=512))
