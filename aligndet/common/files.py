@@ -3,20 +3,43 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from aligndet.common.errors import InputError
 
 Buffer = bytes | memoryview
 
 
-def write_bytes(path: Path, data: Buffer) -> None:
-    """Write ``data`` to ``path`` so that a reader sees the old file or the whole new one."""
+def write_bytes(path: Path, data: Buffer, durable: bool = True) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old file or the whole new one.
+
+    Args:
+        durable: also after a power cut; False where a damaged file is found out and made again.
+    """
+    with replacing(path, durable) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Give a stream whose content becomes ``path`` when the block ends, and nothing where it fails.
+
+    The folder is made where it is missing. See :func:`write_bytes` for ``durable``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,6 +25,8 @@ def stream_object(path: Path) -> Iterator[tuple[str, Any]]:
     """
     with path.open(encoding="utf-8") as stream:
         text = _Text(stream, path)
+        if text.peek() == "\ufeff":
+            raise InputError(f"{path}: begins with a byte order mark (BOM); save it as UTF-8 without one")
         text.expect("{", "a json object")
         if text.peek() == "}":
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 #: glibc gives every freed tensor back to Linux and faults its pages in anew at the next step; kept in the
 #: process instead, a CPU training step of a small detector is clearly shorter. Other C libraries ignore it.
@@ -27,9 +28,12 @@ def usable_cores() -> int:
 def process_environment(threads: int) -> dict[str, str]:
     """Environment of a process that trains: thread limits, :data:`MALLOC`, :data:`WAIT`; the user's own wins.
 
+    The process finds this package where it lies, after whatever the user's ``PYTHONPATH`` names.
+
     Args:
         threads: of OpenMP and MKL in that process.
     """
     number = str(max(1, threads))
     ours = {**MALLOC, **WAIT, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number, "PYTHONUNBUFFERED": "1"}
-    return {**ours, **os.environ}
+    places = [os.environ.get("PYTHONPATH", ""), str(Path(__file__).resolve().parents[2])]
+    return {**ours, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}

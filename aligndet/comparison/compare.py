@@ -6,83 +6,59 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.errors import InputError
+from aligndet.common.console import Console
 from aligndet.comparison.execute import Command, Outcome, execute, run_command
+from aligndet.comparison.inputs import check_images, cut_val, draw_labels, ready_start
+from aligndet.comparison.metrics import main_metric
 from aligndet.comparison.plan import Planner, Run, choose_lrs
-from aligndet.comparison.report import write_report
 from aligndet.comparison.results import Results, gather
-from aligndet.comparison.runs import base_config
-from aligndet.comparison.settings import Settings, Start
-from aligndet.comparison.starts import fit_start
+from aligndet.comparison.run_config import base_config
+from aligndet.comparison.settings import Settings
 from aligndet.comparison.status import Status
-from aligndet.image_domain.normalisation import check_normalisation
-from aligndet.labels.split import split_labels
 
 
-def compare(settings: Settings, status: Status, command: Command = run_command) -> tuple[Results, str]:
-    """Answer the question: search, train, score, compare, write the report into the work dir.
+def compare(settings: Settings, console: Console | None = None, command: Command = run_command) -> Results:
+    """Answer the question: check, search, train, score, compare; :func:`.report.write_report` writes it down.
 
     Args:
         settings: the question.
-        status: where progress is told.
+        console: where progress is told.
         command: makes the process of a run; replaced in tests.
 
-    Returns:
-        The results and the report as Markdown.
-
     Raises:
-        InputError: config, data or a checkpoint cannot answer the question.
+        InputError: config, data or a checkpoint cannot answer the question; no run was started.
         RuntimeError: not one run gave a result.
     """
-    base, classes = base_config(settings)
-    starts = tuple(_ready(start, base, settings, status) for start in settings.starts)
-    settings = replace(settings, starts=starts)
-    planner = Planner(settings, base, classes, _labels(settings))
-    searched = _carry_out(planner.search(), settings, status, command)
-    chosen = _chosen(searched, settings)
-    finals = _carry_out(planner.final(chosen), settings, status, command)
+    status = Status(console)
+    settings, planner = prepare(settings, status.console)
+    searched = _run_all(planner.search(), settings, status, command)
+    finals = _run_all(planner.final(_chosen(searched, settings)), settings, status, command)
     if all(outcome.error for outcome in [*searched, *finals]):
         first = next(iter([*searched, *finals]))
         raise RuntimeError(f"every run failed; the first, {first.run.title}: {first.error}")
-    results = gather(finals, searched, settings, conditions_of(settings, base, classes))
-    return results, write_report(results, settings.work_dir)
+    return gather(finals, searched, settings, conditions_of(settings, planner.base, planner.classes))
 
 
-def _ready(start: Start, base: Config, settings: Settings, status: Status) -> Start:
-    """A start whose checkpoint is checked against the detector and fits it.
-
-    Raises:
-        NormalisationError: its weights, or those of the config's backbone, are of another normalisation.
-    """
-    weights = {"load_from": start.checkpoint and str(start.checkpoint)}
-    check_normalisation(Config({**base, **weights}))
-    if start.checkpoint is None:
-        return start
-    path, report = fit_start(start.checkpoint, start.name, base.model, settings.work_dir / "starts")
-    status.write(f"start {start.name}: {report}")
-    return Start(start.name, path)
-
-
-def _labels(settings: Settings) -> dict[tuple[float, int], Any]:
-    """Draw the label fractions of every seed.
+def prepare(settings: Settings, console: Console) -> tuple[Settings, Planner]:
+    """Check everything, fit the starts and draw the labels: all that comes before the first run.
 
     Raises:
-        InputError: a fraction without a single box; training on it would never start.
+        InputError: see :func:`compare`.
     """
-    folds = range(1, settings.seeds + 1)
-    out_dir = settings.work_dir / "labels"
-    fractions = split_labels(settings.train.annotations, out_dir, sorted(settings.iters), folds)
-    for fraction in fractions:
-        if not fraction.num_boxes:
-            raise InputError(
-                f"{fraction.percent:g} % of {settings.train.annotations} is {fraction.num_images} images "
-                f"without a box (fold {fraction.fold}); use a larger --percent"
-            )
-    return {(fraction.percent, fraction.fold): fraction.labeled for fraction in fractions}
+    base, classes = base_config(settings)
+    check_images(settings)
+    settings = cut_val(settings)
+    starts = []
+    for start in settings.starts:
+        ready, covers = ready_start(start, base, settings)
+        console.say(f"start {start.name}: {covers}")
+        starts.append(ready)
+    settings = replace(settings, starts=tuple(starts))
+    return settings, Planner(settings, base, classes, draw_labels(settings))
 
 
-def _carry_out(runs: Sequence[Run], settings: Settings, status: Status, command: Command) -> list[Outcome]:
-    return execute(runs, settings.jobs, settings.threads, status, settings.keep_checkpoints, command)
+def _run_all(runs: Sequence[Run], settings: Settings, status: Status, command: Command) -> list[Outcome]:
+    return execute(runs, settings.workers, settings.threads, status, settings.keep_checkpoints, command)
 
 
 def _chosen(searched: Sequence[Outcome], settings: Settings) -> dict[tuple[str, float], float]:
@@ -90,11 +66,11 @@ def _chosen(searched: Sequence[Outcome], settings: Settings) -> dict[tuple[str, 
     if len(settings.lrs) < 2:
         arms = [(start.name, percent) for start in settings.starts for percent in settings.iters]
         return dict.fromkeys(arms, settings.lrs[0])
-    return choose_lrs((o.run, o.metrics["tune"]["AP"]) for o in searched if not o.error)
+    return choose_lrs((o.run, o.metrics["tune"][main_metric()]) for o in searched if not o.error)
 
 
 def conditions_of(settings: Settings, base: Config, classes: tuple[str, ...]) -> dict[str, Any]:
-    """What was equal for all starts, for the report."""
+    """Say what was equal for all starts, for the report."""
     optimizer = base.optim_wrapper.optimizer.type
     batch = settings.batch or base.train_dataloader.batch_size
     search_seeds = min(settings.search_seeds, settings.seeds)

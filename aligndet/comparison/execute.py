@@ -1,7 +1,6 @@
-"""Carry out runs in processes, several at a time; finished ones are reused, failed ones stop no others."""
+"""Run the planned fine-tunes in processes, several at a time; finished are reused, failed stop no others."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from aligndet.common.machine import process_environment
+from aligndet.comparison.metrics import metric_names
 from aligndet.comparison.plan import Run, write_run
 from aligndet.comparison.status import Status
 
@@ -24,7 +24,8 @@ class Outcome:
 
     Attributes:
         run: the run.
-        metrics: ``{"report": {"AP", "AP50"}, ..}``, 0..1; empty when it failed.
+        metrics: scores by evaluation set and measure, ``{"report": {"AP": .2, ..}, ..}``, 0..1; empty when it
+            failed.
         diverged: weights became NaN or infinite; AP counts as 0.
         reused: found finished, not run now.
         error: end of the log of a failed run, else empty.
@@ -44,14 +45,17 @@ def run_command(run: Run, threads: int) -> list[str]:
 
 
 def stored_result(run: Run) -> dict[str, Any] | None:
-    """The result of a finished run if it was scored on the same sets, else None."""
+    """The result of a finished run if it was scored on the same sets by the same measures, else None."""
     try:
         result: dict[str, Any] = json.loads((run.folder / "result.json").read_text())
         evaluated = json.loads((run.folder / "request.json").read_text())["evaluates"]
     except (OSError, ValueError, KeyError):
         return None
-    wanted = run.evaluates.items()
-    return result if all(evaluated.get(k) == v and k in result["metrics"] for k, v in wanted) else None
+    for name, content in run.evaluates.items():
+        scores = result["metrics"].get(name, {})
+        if evaluated.get(name) != content or not set(metric_names()) <= set(scores):
+            return None
+    return result
 
 
 def log_tail(run: Run, lines: int = 15) -> str:
@@ -63,32 +67,13 @@ def log_tail(run: Run, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Environment of a run: thread limits, this package importable, and less memory handed back to Linux.
-
-    The malloc settings keep freed tensors in the process; returning and faulting them in again cost about a
-    tenth of a CPU training step of a small detector.
-    """
-    number = str(threads)
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.environ.get("PYTHONPATH", "")
-    malloc = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
-    return {
-        **os.environ,
-        **{key: os.environ.get(key, value) for key, value in malloc.items()},
-        "OMP_NUM_THREADS": number,
-        "MKL_NUM_THREADS": number,
-        "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
-    }
-
-
 def start_process(run: Run, threads: int, command: Command) -> "subprocess.Popen[bytes]":
     """Start a run's process with its output in ``log.txt`` (appended: a resumed run keeps its history)."""
     (run.folder / "result.json").unlink(missing_ok=True)
     write_run(run)
     with (run.folder / "log.txt").open("ab") as log:
         return subprocess.Popen(
-            command(run, threads), stdout=log, stderr=subprocess.STDOUT, env=environment(threads)
+            command(run, threads), stdout=log, stderr=subprocess.STDOUT, env=process_environment(threads)
         )
 
 
@@ -116,30 +101,33 @@ def ended_with_us(running: "dict[Run, subprocess.Popen[bytes]]") -> Iterator[Non
 
 def execute(
     runs: Sequence[Run],
-    jobs: int,
+    workers: int,
     threads: int,
     status: Status,
     keep_checkpoints: bool = False,
     command: Command = run_command,
     poll_seconds: float = 0.5,
 ) -> list[Outcome]:
-    """Carry out ``runs``, ``jobs`` at a time, and return their outcomes in the same order."""
-    outcomes: dict[Run, Outcome] = {}
-    for run in runs:
-        result = stored_result(run)
-        if result is not None:
-            outcomes[run] = Outcome(run, result["metrics"], bool(result.get("diverged")), reused=True)
+    """Do ``runs``, ``workers`` at a time, and return their outcomes in the same order."""
+    outcomes = {run: outcome for run in runs if (outcome := reused_outcome(run))}
     waiting = [run for run in dict.fromkeys(runs) if run not in outcomes]
-    status.begin(len(outcomes), waiting)
     running: dict[Run, subprocess.Popen[bytes]] = {}
-    with ended_with_us(running):
+    with status.telling(len(outcomes), waiting, workers), ended_with_us(running):
         while waiting or running:
-            while waiting and len(running) < jobs:
+            while waiting and len(running) < workers:
                 run = waiting.pop(0)
                 running[run] = start_process(run, threads, command)
             time.sleep(poll_seconds)
             for run in [run for run, process in running.items() if process.poll() is not None]:
                 outcomes[run] = finished(run, running.pop(run).returncode, keep_checkpoints)
-                status.ended(outcomes[run], waiting, list(running), jobs)
-            status.tick(waiting, list(running), jobs)
+                status.ended(outcomes[run])
+            status.tick(waiting, list(running))
     return [outcomes[run] for run in runs]
+
+
+def reused_outcome(run: Run) -> Outcome | None:
+    """The outcome of a run that an earlier comparison finished; None where there is none."""
+    result = stored_result(run)
+    if result is None:
+        return None
+    return Outcome(run, result["metrics"], bool(result.get("diverged")), reused=True)

@@ -15,10 +15,10 @@ from typing import Any
 from mmengine.config import Config
 
 from aligndet.common.files import content_hash, write_json
-from aligndet.comparison.runs import run_config
+from aligndet.comparison.run_config import run_config
 from aligndet.comparison.settings import EvalSet, Settings, Start
 
-_NOT_DECISIVE = ("work_dir", "default_hooks", "log_processor", "visualizer", "vis_backends", "prove_eval")
+_NOT_DECISIVE = ("work_dir", "default_hooks", "log_processor", "visualizer", "vis_backends", "compare_eval")
 
 
 @dataclass(frozen=True)

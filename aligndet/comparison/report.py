@@ -1,32 +1,42 @@
-"""The answer for people: Markdown table with verdicts, and a plot of AP against the label fraction."""
+"""The answer for people: Markdown table with verdicts, and a plot of scores by label fraction."""
 
+import io
 import json
 import math
-import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from aligndet.common.files import write_text
+from aligndet.common.files import write_bytes, write_text
+from aligndet.common.tables import markdown_table
+from aligndet.comparison.metrics import main_metric, metric_names
 from aligndet.comparison.results import Arm, Results
 
 
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; columns are padded so that it also reads in a terminal."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    return "\n".join([line(header), "|" + "|".join("-" * (w + 2) for w in widths) + "|", *map(line, rows)])
+def _header(baseline: str) -> list[str]:
+    main, *others = metric_names()
+    return [
+        "labels",
+        "start",
+        f"{main} ± std",
+        *others,
+        "seeds",
+        "lr",
+        f"{main} - {baseline} [95 % CI]",
+        "verdict",
+    ]
 
 
 def _row(arm: Arm) -> list[str]:
-    found = arm.spread
-    if found is None:
-        return [f"{arm.percent:g} %", arm.start, "failed", "", "0", f"{arm.lr:g}", "", ""]
-    ap50 = math.fsum(arm.ap50.values()) / len(arm.ap50)
+    _, *others = metric_names()
+    cells = [f"{arm.percent:g} %", arm.start]
+    main = arm.spread()
+    if main is None:
+        return [*cells, "failed", *("" for _ in others), "0", f"{arm.lr:g}", "", ""]
+    means = [over.mean for name in others if (over := arm.spread(name))]
+    cells += [f"{main.mean:.2f} ± {main.std:.2f}", *(f"{mean:.2f}" for mean in means)]
+    cells += [str(main.n), f"{arm.lr:g}{' (edge)' if arm.edge else ''}"]
     gain = arm.difference
-    cells = [f"{arm.percent:g} %", arm.start, f"{found.mean:.2f} ± {found.std:.2f}", f"{ap50:.2f}"]
-    cells += [str(found.n), f"{arm.lr:g}{' (edge)' if arm.edge else ''}"]
     if gain is None:
         return [*cells, "", ""]
     interval = f" [{gain.low:+.2f}, {gain.high:+.2f}]" if gain.n > 1 else ""
@@ -35,19 +45,10 @@ def _row(arm: Arm) -> list[str]:
 
 def to_markdown(results: Results) -> str:
     """Table, notes, and the learning-rate search, as Markdown."""
-    header = [
-        "labels",
-        "start",
-        "AP ± std",
-        "AP50",
-        "seeds",
-        "lr",
-        f"AP - {results.baseline} [95 % CI]",
-        "verdict",
-    ]
-    parts = ["# Did it help?", markdown_table(header, [_row(arm) for arm in results.arms])]
+    names = ", ".join(metric_names())
+    parts = ["# Did it help?", markdown_table(_header(results.baseline), [_row(arm) for arm in results.arms])]
     parts.append(
-        "AP and AP50 are COCO box AP in points (0..100), mean over seeds. Runs of equal seed share labels, "
+        f"{names}: COCO box measures in points (0..100), mean over seeds. Runs of equal seed share labels, "
         "data order and training seed; the interval is the paired t interval over seeds. *helped* and *hurt* "
         "mean that it excludes 0; under three seeds nothing is concluded."
     )
@@ -58,7 +59,7 @@ def to_markdown(results: Results) -> str:
     if results.search:
         parts += [
             "## Learning-rate search",
-            "AP in points on the images set aside for the choice.",
+            f"{main_metric()} in points on the images set aside for the choice.",
             _search(results),
         ]
     return "\n\n".join(parts) + "\n"
@@ -68,7 +69,7 @@ def _search(results: Results) -> str:
     lrs = sorted({entry["lr"] for entry in results.search}, reverse=True)
     cells: dict[tuple[float, str, int], dict[float, str]] = {}
     for entry in results.search:
-        text = "failed" if entry["tune_AP"] is None else f"{entry['tune_AP']:.2f}"
+        text = "failed" if entry["tune"] is None else f"{entry['tune']:.2f}"
         text += " (diverged)" if entry["diverged"] else ""
         cells.setdefault((entry["percent"], entry["start"], entry["seed"]), {})[entry["lr"]] = text
     rows = [
@@ -79,38 +80,44 @@ def _search(results: Results) -> str:
 
 
 def plot(results: Results, path: Path) -> None:
-    """Draw mean AP against the label fraction, every seed as a dot and one standard deviation as a bar."""
+    """Draw the mean of the deciding measure against the label fraction.
+
+    Every seed is a dot, one standard deviation a bar.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    main = main_metric()
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     names = list(dict.fromkeys(arm.start for arm in results.arms))
     for number, name in enumerate(names):
-        arms = [arm for arm in results.arms if arm.start == name and arm.spread]
-        shift = 1 + 0.03 * (number - (len(names) - 1) / 2)
-        x = [arm.percent * shift for arm in arms]
-        found = [arm.spread for arm in arms if arm.spread]
-        color = f"C{number}"
-        bars = [s.std for s in found]
-        axes.errorbar(x, [s.mean for s in found], bars, color=color, marker="o", capsize=3, label=name)
-        for place, arm in zip(x, arms, strict=True):
-            axes.scatter([place] * len(arm.ap), list(arm.ap.values()), color=color, s=10, alpha=0.4)
+        arms = [arm for arm in results.arms if arm.start == name]
+        _draw_start(axes, arms, f"C{number}", 1 + 0.03 * (number - (len(names) - 1) / 2))
     percents = sorted({arm.percent for arm in results.arms})
-    axes.set(
-        xscale="log", xlabel="labels used (%)", ylabel="AP (points)", title="Fine-tuned AP by label fraction"
-    )
+    axes.set(xscale="log", xlabel="labels used (%)", ylabel=f"{main} (points)")
+    axes.set_title(f"Fine-tuned {main} by label fraction")
     axes.set_xticks(percents, [f"{percent:g}" for percent in percents])
     axes.minorticks_off()
     axes.set_xlim(percents[0] / 2, percents[-1] * 2)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    figure.savefig(temporary, dpi=150)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format="png")
     pyplot.close(figure)
-    os.replace(temporary, path)
+    write_bytes(path, picture.getvalue())
+
+
+def _draw_start(axes: Any, arms: Sequence[Arm], color: str, shift: float) -> None:
+    """Draw the line of one start; ``shift`` times the percentage is where its marks stand."""
+    shown = [(arm.percent * shift, arm, over) for arm in arms if (over := arm.spread())]
+    x, means = [place for place, _, _ in shown], [over.mean for _, _, over in shown]
+    bars, label = [over.std for _, _, over in shown], arms[0].start
+    axes.errorbar(x, means, bars, color=color, marker="o", capsize=3, label=label)
+    for place, arm, _ in shown:
+        axes.scatter([place] * len(arm.ap), list(arm.ap.values()), color=color, s=10, alpha=0.4)
 
 
 def write_report(results: Results, work_dir: Path) -> str:

@@ -1,10 +1,11 @@
 """The answer as data: per fraction and start the scores, and the paired difference to the baseline."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aligndet.comparison.execute import Outcome
+from aligndet.comparison.metrics import main_metric, metric_names
 from aligndet.comparison.plan import at_edge
 from aligndet.comparison.settings import Settings
 from aligndet.comparison.statistics import PairedDifference, Spread, paired_difference, spread
@@ -17,26 +18,30 @@ class Arm:
     Attributes:
         start, percent: which.
         lr: the chosen learning rate. edge: it is at the end of the grid.
-        ap, ap50: COCO box AP in points (0..100) by seed.
+        scores: points (0..100) by measure (:data:`.metrics.METRICS`) and seed.
         diverged, failed: seeds that diverged (AP 0) and seeds without a result.
-        difference: AP points over the baseline, by pairs of equal seed; None for the baseline itself, or
-            without a common seed.
+        difference: points of the deciding measure over the baseline, by pairs of equal seed; None for the
+            baseline itself, or without a common seed.
     """
 
     start: str
     percent: float
     lr: float
     edge: bool
-    ap: dict[int, float]
-    ap50: dict[int, float]
+    scores: dict[str, dict[int, float]]
     diverged: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
     difference: PairedDifference | None = None
 
     @property
-    def spread(self) -> Spread | None:
-        """Mean and spread of AP over seeds; None when every seed failed."""
-        return spread(list(self.ap.values())) if self.ap else None
+    def ap(self) -> dict[int, float]:
+        """Points of the deciding measure by seed."""
+        return self.scores[main_metric()]
+
+    def spread(self, metric: str = "") -> Spread | None:
+        """Mean and spread of a measure (the deciding one) over seeds; None when every seed failed."""
+        values = self.scores[metric or main_metric()]
+        return spread(list(values.values())) if values else None
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,15 @@ class Results:
         arms = []
         for arm in self.arms:
             entry = asdict(arm)
+            entry |= {name: spread.mean for name in arm.scores if (spread := arm.spread(name))}
             if arm.difference:
                 del entry["difference"]["best"]
                 entry["difference"]["verdict"] = arm.difference.verdict
             arms.append(entry)
         return {
             "baseline": self.baseline,
-            "unit": "AP in points, 0..100",
+            "metrics": metric_names(),
+            "unit": "points, 0..100",
             "conditions": self.conditions,
             "notes": list(self.notes),
             "arms": arms,
@@ -68,8 +75,8 @@ class Results:
         }
 
 
-def _points(outcomes: Sequence[Outcome], measure: str) -> dict[int, float]:
-    return {o.run.seed: 100 * o.metrics["report"][measure] for o in outcomes if not o.error}
+def _points(outcomes: Sequence[Outcome], metric: str) -> dict[int, float]:
+    return {o.run.seed: 100 * o.metrics["report"][metric] for o in outcomes if not o.error}
 
 
 def make_arm(outcomes: Sequence[Outcome], settings: Settings) -> Arm:
@@ -80,8 +87,7 @@ def make_arm(outcomes: Sequence[Outcome], settings: Settings) -> Arm:
         percent=run.percent,
         lr=run.lr,
         edge=at_edge(run.lr, settings.lrs),
-        ap=_points(outcomes, "AP"),
-        ap50=_points(outcomes, "AP50"),
+        scores={name: _points(outcomes, name) for name in metric_names()},
         diverged=tuple(o.run.seed for o in outcomes if o.diverged),
         failed=tuple(o.run.seed for o in outcomes if o.error),
     )
@@ -94,8 +100,8 @@ def with_difference(arm: Arm, baseline: Arm | None) -> Arm:
     seeds = sorted(arm.ap.keys() & baseline.ap.keys())
     if not seeds:
         return arm
-    found = paired_difference([arm.ap[s] for s in seeds], [baseline.ap[s] for s in seeds])
-    return Arm(**{**arm.__dict__, "difference": found})
+    ours, theirs = ([one.ap[seed] for seed in seeds] for one in (arm, baseline))
+    return replace(arm, difference=paired_difference(ours, theirs))
 
 
 def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
@@ -111,9 +117,8 @@ def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
             notes.append(f"{where}: no result for seeds {list(arm.failed)}; see their log.txt.")
     for percent in sorted({arm.percent for arm in arms}):
         if not any(value for arm in arms if arm.percent == percent for value in arm.ap.values()):
-            notes.append(
-                f"{percent:g} %: AP is 0 for every start; train longer (--iters), this tells nothing."
-            )
+            zero = f"{percent:g} %: {main_metric()} is 0 for every start"
+            notes.append(f"{zero}; train longer (--iters), this tells nothing.")
     if len(settings.lrs) > 1 and settings.tune.annotations == settings.report.annotations:
         notes.append("Rates were chosen on the images that AP is reported on, for all starts alike.")
     return notes
@@ -135,7 +140,7 @@ def gather(
             "percent": o.run.percent,
             "seed": o.run.seed,
             "lr": o.run.lr,
-            "tune_AP": None if o.error else 100 * o.metrics["tune"]["AP"],
+            "tune": None if o.error else 100 * o.metrics["tune"][main_metric()],
             "diverged": o.diverged,
         }
         for o in searched

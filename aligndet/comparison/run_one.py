@@ -22,16 +22,16 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
     """
     import torch
     from mmengine.config import Config
-    from mmengine.runner import Runner, find_latest_checkpoint
+    from mmengine.runner import Runner
 
-    from aligndet.comparison.watch import FreezeBackboneHook, WatchHook
+    from aligndet.common.checkpoints import find_checkpoint
+    from aligndet.comparison.hooks import FreezeBackboneHook, WatchHook
 
     config = Config.fromfile(folder / "config.py")
-    eval_loaders, freeze = config.pop("prove_eval"), config.pop("prove_freeze_backbone", False)
+    eval_loaders, freeze = config.pop("compare_eval"), config.pop("compare_freeze_backbone", False)
     config.work_dir = str(folder / "train")
-    last = find_latest_checkpoint(config.work_dir) if Path(config.work_dir).is_dir() else None
-    if last and Path(last).is_file():
-        config.load_from, config.resume = last, True
+    if last := find_checkpoint(folder / "train"):
+        config.load_from, config.resume = str(last), True
     runner = Runner.from_cfg(config)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
     if not len(runner.train_dataloader.dataset):
@@ -50,10 +50,11 @@ def train_and_score(folder: Path) -> dict[str, Any]:
     """Train the run in ``folder`` and score it.
 
     Returns:
-        The content of ``result.json``: ``metrics[set] = {"AP": .., "AP50": ..}`` in 0..1, seconds, and
-        ``diverged``: the weights became NaN or infinite, for which AP is 0.
+        The content of ``result.json``: ``metrics[set][measure]`` in 0..1, seconds, and ``diverged``: the
+        weights became NaN or infinite, for which every measure is 0.
     """
-    from aligndet.comparison.watch import DivergedError
+    from aligndet.comparison.hooks import DivergedError
+    from aligndet.comparison.score import no_scores
 
     runner, eval_loaders = build_runner(folder)
     begin = time.perf_counter()
@@ -61,7 +62,7 @@ def train_and_score(folder: Path) -> dict[str, Any]:
         runner.train()
     except DivergedError as error:
         print(f"diverged: {error}", flush=True)
-        metrics = {name: {"AP": 0.0, "AP50": 0.0} for name in eval_loaders}
+        metrics = {name: no_scores() for name in eval_loaders}
         return {"metrics": metrics, "diverged": True, "train_seconds": time.perf_counter() - begin}
     trained = time.perf_counter()
     metrics = {name: evaluate(runner, loader) for name, loader in eval_loaders.items()}
@@ -70,18 +71,19 @@ def train_and_score(folder: Path) -> dict[str, Any]:
 
 
 def evaluate(runner: Any, loader: Any) -> dict[str, float]:
-    """Predict with the trained model on one evaluation set; ``AP`` and ``AP50`` of its boxes, 0..1."""
+    """Predict with the trained model on one evaluation set, and score its boxes: 0..1 by measure."""
     from mmengine.model import is_model_wrapper
 
-    from aligndet.comparison.runs import dataset_leaf
-    from aligndet.comparison.score import coco_box_ap, coco_results
+    from aligndet.comparison.score import coco_results, coco_scores
+    from aligndet.transfer.finetune import dataset_leaf
 
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     annotations = Path(dataset_leaf(loader["dataset"])["ann_file"])
-    return coco_box_ap(annotations, coco_results(model, runner.build_dataloader(loader)))
+    return coco_scores(annotations, coco_results(model, runner.build_dataloader(loader)))
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Do the run in the folder that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)

@@ -26,7 +26,7 @@ def fit_start(checkpoint: Path, name: str, model: Any, out_dir: Path) -> tuple[P
         The fitted checkpoint and one line on what it covers.
 
     Raises:
-        NotThisCheckpointError: it is of another detector.
+        CheckpointError: it is of another detector.
         NoMatchError: it is of another backbone.
     """
     source = read_checkpoint(checkpoint)
@@ -50,6 +50,6 @@ def fit_backbone(checkpoint: Path, model: Any) -> tuple[State, str]:
     config = ConfigDict(model=model)
     source, backbone = load_source(str(checkpoint)), build_backbone(config)
     check_style(source, backbone_config(config))
-    found = convert(source, backbone)
-    taken = f"{len(found.state)} of {len(backbone.state_dict())} tensors of the backbone loaded"
-    return {f"backbone.{key}": value for key, value in found.state.items()}, f"{taken}; random: the rest"
+    conversion = convert(source, backbone)
+    taken = f"{len(conversion.state)} of {len(backbone.state_dict())} tensors of the backbone loaded"
+    return {f"backbone.{key}": value for key, value in conversion.state.items()}, f"{taken}; random: the rest"

@@ -75,9 +75,11 @@ def paired_difference(
     """
     if len(start) != len(baseline):
         raise ValueError(f"{len(start)} and {len(baseline)} runs cannot be paired")
-    found = spread([a - b for a, b in zip(start, baseline, strict=True)])
-    if found.n < 2:
-        return PairedDifference(found.n, found.mean, -math.inf, math.inf)
+    gain = spread([a - b for a, b in zip(start, baseline, strict=True)])
+    if gain.n < 2:
+        return PairedDifference(gain.n, gain.mean, -math.inf, math.inf)
     best = max(spread(start).mean, spread(baseline).mean)
-    half = float(stats.t.ppf((1 + confidence) / 2, found.n - 1)) * found.std / math.sqrt(found.n)
-    return PairedDifference(found.n, found.mean, found.mean - half, found.mean + half, best)
+    low, high = gain.mean, gain.mean  # equal differences have no spread, and no t
+    if gain.std > 0:
+        low, high = stats.ttest_rel(start, baseline).confidence_interval(confidence)
+    return PairedDifference(gain.n, gain.mean, float(low), float(high), best)

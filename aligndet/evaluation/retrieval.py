@@ -24,6 +24,7 @@ from mmengine.config import DictAction
 from torch.nn import functional as F
 
 from aligndet.box_domain.pretrainer import number_instances
+from aligndet.common.checkpoints import checkpoint_file
 from aligndet.common.errors import InputError
 from aligndet.training.run import load_config
 
@@ -103,11 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--mirrored", action="store_true", help="one view flipped, the other not")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override config values, k=v")
     args = parser.parse_args(argv)
-    from mmengine.runner import find_latest_checkpoint
-
-    path = args.checkpoint
-    if Path(path).is_dir():
-        path = find_latest_checkpoint(path)
+    path = str(checkpoint_file(Path(args.checkpoint)))
     config = load_config(args.config, args.cfg_options)
     if args.mirrored:
         mirror(config.train_dataloader.dataset.pipeline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aligndet.common.errors import InputError
+from aligndet.common.coco import read_coco
 from aligndet.common.images import UnreadableImageError, read_image
 
 
@@ -37,15 +36,10 @@ def read_boxes(
     Raises:
         InputError: not a COCO json with boxes.
     """
-    try:
-        data = json.loads(ann_file.read_text(encoding="utf-8"))
-        files = {image["id"]: image["file_name"] for image in data["images"]}
-        names = {category["id"]: category["name"] for category in data["categories"]}
-        boxes = [box for box in data["annotations"] if usable(box)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{ann_file}: expected a COCO json with boxes and categories; got {error!r}"
-        ) from error
+    coco = read_coco(ann_file)
+    files = {image["id"]: image["file_name"] for image in coco["images"]}
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    boxes = [box for box in coco["annotations"] if usable(box)]
     chosen = np.sort(np.random.default_rng(seed).permutation(len(boxes))[:limit])
     return LabelledBoxes([boxes[int(number)] for number in chosen], files, names)
 

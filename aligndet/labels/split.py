@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aligndet.common.coco import read_coco
 from aligndet.common.errors import InputError
-from aligndet.common.files import read_json, write_json
+from aligndet.common.files import write_json
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,6 @@ def select_images(coco: dict[str, Any], keep: set[int]) -> dict[str, Any]:
     part["images"] = [image for image in coco["images"] if image["id"] in keep]
     part["annotations"] = [box for box in coco["annotations"] if box["image_id"] in keep]
     return part
-
-
-def read_coco(path: Path) -> dict[str, Any]:
-    """Read a COCO detection file.
-
-    Raises:
-        InputError: no such file; not JSON; not COCO (names the key that is missing).
-    """
-    coco = read_json(path, "COCO annotations")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(coco, dict) or not isinstance(coco.get(key), list):
-            raise InputError(f"{path}: expected a COCO detection file with a list under {key!r}")
-    return coco
 
 
 def split_labels(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.files import replacing
 from aligndet.proposals.formats.coco import read_coco
 from aligndet.proposals.store import ProposalStore
 
@@ -22,14 +23,10 @@ def write_coco(store: ProposalStore, out: Path) -> None:
     Scores become ``score``, clusters the categories (``cluster_i`` has id i + 1); hierarchy levels have no
     place in a COCO json. Skipped images are listed in ``info.skipped`` and nowhere else.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            _write(store, stream)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(out) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8")
+        _write(store, text)
+        text.detach()  # writes what it still holds, and leaves the file open
 
 
 def _write(store: ProposalStore, stream: IO[str]) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from aligndet.common.errors import InputError
-from aligndet.proposals.image_table import ImageEntry, ImageTable
+from aligndet.common.image_table import ImageEntry, ImageTable
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parts import part_name, read_part
 from aligndet.proposals.result import ImageProposals

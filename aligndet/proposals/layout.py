@@ -23,8 +23,6 @@ Every file but the json ones is read by ``numpy.load(..., mmap_mode="r")`` and b
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass
 
 FORMAT, VERSION = "aligndet-proposals", 1
@@ -54,18 +52,3 @@ COLUMNS = {
     "name_rows": Column("<i8"),
 }
 OPTIONAL = tuple(name for name, column in COLUMNS.items() if column.fill is not None)
-
-
-def name_hash(name: bytes) -> int:
-    """The hash of a file name, from 0 to 2**64 - 1, the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
-
-
-def encode_name(name: str) -> bytes:
-    """File names are bytes on disk: what is not UTF-8 comes through unharmed."""
-    return os.fsencode(name)
-
-
-def decode_name(name: bytes) -> str:
-    """The inverse of :func:`encode_name`."""
-    return os.fsdecode(name)

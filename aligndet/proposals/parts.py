@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from aligndet.common.files import replacing
+from aligndet.common.image_table import ImageEntry
 from aligndet.proposals.backends import make_backend
-from aligndet.proposals.image_table import ImageEntry
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.result import ImageProposals
 
@@ -49,11 +50,8 @@ def write_part(path: Path, rows: Sequence[ImageProposals]) -> None:
         if columns := [_column(row, name) for row in rows if getattr(row, name) is not None]:
             arrays[name] = np.concatenate(columns)
             arrays[f"{name}_of"] = np.array([getattr(row, name) is not None for row in rows])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as stream:
-        np.savez(stream, **arrays)  # no fsync: a part that a power cut damages is found out and made again
-    os.replace(temporary, path)
+    with replacing(path, durable=False) as stream:  # a part that a power cut damages is made again
+        np.savez(stream, **arrays)
 
 
 def read_part(path: Path) -> list[ImageProposals] | None:

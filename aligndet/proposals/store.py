@@ -184,8 +184,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     """
     if not (path / META).is_file():
         raise InputError(
-            f"{path}: no proposal store there (no {META}). Make one with: "
-            "aligndet proposals make IMAGES OUT"
+            f"{path}: no proposal store there (no {META}). Make one with: aligndet proposals make IMAGES OUT"
         )
     try:
         meta = json.loads((path / META).read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.files import content_hash
+from aligndet.common.image_table import encode_name, name_hash
 from aligndet.proposals.column_file import ColumnFile
 from aligndet.proposals.layout import (
     COLUMNS,
@@ -22,8 +23,6 @@ from aligndet.proposals.layout import (
     OPTIONAL,
     SKIPPED,
     VERSION,
-    encode_name,
-    name_hash,
 )
 from aligndet.proposals.store import ProposalStore
 

@@ -12,12 +12,11 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from aligndet.common.checkpoints import write_checkpoint
+from aligndet.common.checkpoints import CheckpointError, write_checkpoint
 from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import (
     Checkpoint,
-    NotThisCheckpointError,
     State,
     looks_like,
     network_state,
@@ -41,7 +40,7 @@ def export_detector(
             Another number of classes is allowed.
 
     Raises:
-        NotThisCheckpointError: not a pre-training checkpoint, one of another detector, or nothing matches.
+        CheckpointError: not a pre-training checkpoint, one of another detector, or nothing matches.
     """
     source = read_checkpoint(checkpoint)
     state = network_state(source, network)
@@ -60,7 +59,7 @@ def _own_detector(source: Checkpoint) -> Any:
     """The stock model config that was pre-trained."""
     model = source.config().get("model", {})
     if not isinstance(model.get("detector"), dict):
-        raise NotThisCheckpointError(
+        raise CheckpointError(
             f"{source.path}: its config has no model.detector (model.type is {model.get('type')!r}); "
             "give the detector's config with --config"
         )
@@ -179,13 +178,13 @@ def _refuse_other_detector(report: TransferReport, detector: str) -> None:
     known = set(report.classifier)
     foreign = [key for key in report.dropped if key not in known]
     if not taken:
-        raise NotThisCheckpointError(
+        raise CheckpointError(
             f"{report.source}: none of its {len(foreign)} tensors fits {detector}; it is of another detector"
         )
     if foreign or report.missing:
         kinds = {"does not fit": foreign, "is missing": report.missing}
         found = "; ".join(f"{len(v)} {k}, such as {v[0]}" for k, v in kinds.items() if v)
-        raise NotThisCheckpointError(
+        raise CheckpointError(
             f"{report.source}: of another detector than {detector} ({taken} tensors fit; {found}). "
             "Give the config that was pre-trained, or none"
         )
@@ -195,7 +194,7 @@ def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
     """Fit any detector checkpoint, pre-training or plain, to a detector, whatever its number of classes.
 
     Raises:
-        NotThisCheckpointError: nothing outside the backbone matches, or it is of another detector.
+        CheckpointError: nothing outside the backbone matches, or it is of another detector.
     """
     network = "online" if source.is_pretraining else "detector"
     state = network_state(source, network) if source.is_pretraining else source.state
@@ -205,7 +204,7 @@ def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
     if source.is_pretraining:
         _refuse_other_detector(report, type(stock).__name__)
     if all(report.parts[key] == "backbone" for key in report.kept + report.tiled):
-        raise NotThisCheckpointError(
+        raise CheckpointError(
             f"{source.path}: nothing outside the backbone fits {type(stock).__name__}; "
             f"it looks like {looks_like(source.state)}"
         )

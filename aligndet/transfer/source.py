@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
+from aligndet.common import checkpoints
+from aligndet.common.checkpoints import CheckpointError
 from aligndet.common.errors import InputError
 
 State = dict[str, torch.Tensor]
@@ -19,10 +20,6 @@ _LOOKS = (
     (("head.", "classifier.", "fc."), "a classification checkpoint; it holds a backbone and a classifier"),
     (("conv1.", "layer1.", "conv_stem.", "blocks.", "patch_embed."), "a bare backbone"),
 )
-
-
-class NotThisCheckpointError(InputError):
-    """The file is a checkpoint, but not one that this operation can use."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,11 @@ class Checkpoint:
         """The config stored in the checkpoint.
 
         Raises:
-            NotThisCheckpointError: none is stored.
+            CheckpointError: none is stored.
         """
         text = self.meta.get("cfg")
         if not isinstance(text, str):
-            raise NotThisCheckpointError(
+            raise CheckpointError(
                 f"{self.path}: no config is stored under meta['cfg']; give the detector's with --config"
             )
         return Config.fromstring(text, ".py")
@@ -64,35 +61,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
         path: a file, or a work dir of mmengine, whose latest checkpoint is read.
 
     Raises:
-        InputError: no such file, or a work dir without a checkpoint.
-        NotThisCheckpointError: not a checkpoint, or it holds no tensors.
+        CheckpointError: no such file, not a checkpoint, or it holds no tensors.
     """
-    if path.is_dir():
-        latest = find_latest_checkpoint(str(path))
-        if latest is None:
-            raise InputError(f"{path} has no checkpoint yet: expected mmengine's last_checkpoint in it")
-        path = Path(latest)
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}")
-    try:
-        # An mmengine checkpoint holds its log history: plain Python objects that weights_only refuses.
-        content = torch.load(path, map_location="cpu", weights_only=False)
-    except Exception as error:  # torch raises many kinds for a file that is not its own
-        raise NotThisCheckpointError(
-            f"{path}: not a torch checkpoint ({type(error).__name__}: {error})"
-        ) from error
+    path = checkpoints.checkpoint_file(path)
+    content = checkpoints.read_checkpoint(path)
     if not isinstance(content, dict):
-        raise NotThisCheckpointError(
-            f"{path}: expected a dictionary of tensors, found {type(content).__name__}"
-        )
+        raise CheckpointError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
     state = next(
         (content[key] for key in ("state_dict", "model") if isinstance(content.get(key), dict)), content
     )
     tensors = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
     if not tensors:
-        raise NotThisCheckpointError(
-            f"{path}: no tensors inside; its keys are {sorted(map(str, content))[:8]}"
-        )
+        raise CheckpointError(f"{path}: no tensors inside; its keys are {sorted(map(str, content))[:8]}")
     meta = content.get("meta")
     return Checkpoint(path, tensors, meta if isinstance(meta, dict) else {})
 
@@ -116,13 +96,13 @@ def network_state(checkpoint: Checkpoint, network: str) -> State:
     The momentum detector shares what was frozen (the backbone), so that is taken from the online one.
 
     Raises:
-        NotThisCheckpointError: not a pre-training checkpoint, or it has no momentum network.
+        CheckpointError: not a pre-training checkpoint, or it has no momentum network.
         InputError: ``network`` is neither ``online`` nor ``momentum``.
     """
     if network not in ("online", "momentum"):
         raise InputError(f"network must be 'online' or 'momentum', got {network!r}")
     if not checkpoint.is_pretraining:
-        raise NotThisCheckpointError(
+        raise CheckpointError(
             f"{checkpoint.path} is not an AlignDet pre-training checkpoint (no 'online.' keys): "
             f"it looks like {looks_like(checkpoint.state)}"
         )
@@ -131,7 +111,7 @@ def network_state(checkpoint: Checkpoint, network: str) -> State:
         return online
     momentum = _below(checkpoint.state, "momentum.")
     if not momentum:
-        raise NotThisCheckpointError(f"{checkpoint.path} holds no momentum network; use --network online")
+        raise CheckpointError(f"{checkpoint.path} holds no momentum network; use --network online")
     return {**online, **momentum}
 
 

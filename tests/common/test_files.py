@@ -14,13 +14,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     write_text(path, "old ü")
     assert path.read_bytes() == "old ü".encode()
 
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as stream:
-            stream.write(data[:1])
+    def full(descriptor: int) -> None:
         raise OSError("no space left")
 
     with monkeypatch.context() as disk:
-        disk.setattr(Path, "write_bytes", full)
+        disk.setattr("os.fsync", full)
         with pytest.raises(OSError, match="no space"):
             write_bytes(path, b"new")
     assert path.read_text(encoding="utf-8") == "old ü"

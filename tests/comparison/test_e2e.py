@@ -1,18 +1,22 @@
-"""tools/prove.py with real, tiny fine-tunes: random start against a pre-training checkpoint."""
+"""A comparison with real, tiny fine-tunes: random start against a pre-training checkpoint."""
 
+import io
 import json
 from pathlib import Path
 
-import pytest
 import torch
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from aligndet.box_domain.pretrainer import BoxDomainPretrainer
+from aligndet.common.console import Console
+from aligndet.comparison.compare import compare
+from aligndet.comparison.question import make_settings
+from aligndet.comparison.report import write_report
 from aligndet.comparison.run_one import build_runner
+from aligndet.comparison.settings import Settings
 from tests.small import STOCK, detector
 from tests.small_coco import make_coco
-from tools.prove import main
 
 
 def write_config(path: Path) -> None:
@@ -36,22 +40,36 @@ def write_pretrained(path: Path) -> None:
     torch.save({"meta": {"cfg": text}, "state_dict": state}, path)
 
 
-def words(folder: Path) -> list[str]:
-    """The command line: one rate, one seed, one iteration, two starts."""
+def settings(folder: Path) -> Settings:
+    """One rate, one seed, two iterations, two starts."""
     train, val = make_coco(folder, 8), make_coco(folder, 2, seed=1)
     write_config(folder / "config.py")
     write_pretrained(folder / "pre.pth")
-    text = f"{folder}/config.py --start random= --start aligndet={folder}/pre.pth --train {train} --val {val}"
-    text += f" --images {folder}/images --percent 50 --seeds 1 --lr 0.001 --iters 2 --batch 2 --jobs 2"
-    return f"{text} --keep-checkpoints --freeze-backbone --work-dir {folder}/work".split()
+    return make_settings(
+        folder / "config.py",
+        {"random": None, "aligndet": folder / "pre.pth"},
+        train,
+        val,
+        folder / "images",
+        percent=[50],
+        seeds=1,
+        lr=0.001,
+        iters=2,
+        batch=2,
+        workers=2,
+        keep_checkpoints=True,
+        freeze_backbone=True,
+        out=folder / "work",
+    )
 
 
-def test_prove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = words(tmp_path)
-    assert main(argv) == 0
-    said = capsys.readouterr()
-    assert "no evidence (too few seeds)" in said.out
-    assert "tensors loaded; random: 2 in bbox_head" in said.err
+def test_compare(tmp_path: Path) -> None:
+    asked = settings(tmp_path)
+    told = io.StringIO()
+    text = write_report(compare(asked, Console(stream=told)), asked.work_dir)
+    assert "no evidence (too few seeds)" in text
+    assert "start aligndet: " in told.getvalue()
+    assert "tensors loaded; random: 2 in bbox_head" in told.getvalue()
     work = tmp_path / "work"
     found = json.loads((work / "results.json").read_text())
     assert [arm["start"] for arm in found["arms"]] == ["random", "aligndet"]
@@ -61,8 +79,8 @@ def test_prove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(results) == 2
     before = [path.stat().st_mtime_ns for path in results]
 
-    assert main(argv) == 0
-    assert "2 of 2 runs are already finished" in capsys.readouterr().err
+    compare(asked, Console(stream=told))
+    assert "2 of 2 runs are already finished" in told.getvalue()
     assert [path.stat().st_mtime_ns for path in results] == before
 
     started = next(path.parent for path in results if path.parent.name.startswith("aligndet"))

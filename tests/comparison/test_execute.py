@@ -1,5 +1,6 @@
 """Carrying out runs: reuse, resume, failures, order of choice; no training, a fake process does a run."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from aligndet.comparison.execute import environment, execute, stored_result
+from aligndet.common.console import Console
+from aligndet.comparison.execute import execute, stored_result
+from aligndet.comparison.metrics import METRICS, Metric
 from aligndet.comparison.plan import Run, at_edge, choose_lrs
-from aligndet.comparison.status import Status, clock_text
+from aligndet.comparison.status import Status
 
 # What a run's process does here: log that it ran, fail if told so, else write a result.
 FAKE = """
@@ -39,10 +42,12 @@ def make_run(
     return Run(start, 10.0, seed, lr, 5, folder, evaluates, Config({"lr": lr}))
 
 
-def go(runs: list[Run], lines: list[str] | None = None, jobs: int = 2) -> list[tuple[bool, str, bool]]:
+def go(runs: list[Run], lines: list[str] | None = None, workers: int = 2) -> list[tuple[bool, str, bool]]:
     """Carry out and return (reused, error, diverged) by run."""
-    status = Status((lines if lines is not None else []).append, interval=0.0)
-    outcomes = execute(runs, jobs, 1, status, command=fake, poll_seconds=0.02)
+    console = Console(stream=io.StringIO(), interval=0.0)
+    outcomes = execute(runs, workers, 1, Status(console), command=fake, poll_seconds=0.02)
+    if lines is not None:
+        lines += console.stream.getvalue().splitlines()  # type: ignore[attr-defined]
     assert [outcome.run for outcome in outcomes] == runs
     return [(outcome.reused, outcome.error, outcome.diverged) for outcome in outcomes]
 
@@ -84,7 +89,7 @@ def test_one_failure_does_not_stop_the_others_and_is_tried_again(tmp_path: Path)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "fail").touch()
     lines: list[str] = []
-    outcomes = go(runs, lines, jobs=1)
+    outcomes = go(runs, lines, workers=1)
     assert [bool(error) for _, error, _ in outcomes] == [False, True, False]
     assert "out of memory, say" in outcomes[1][1]
     assert "exit status 1" in outcomes[1][1]
@@ -120,7 +125,7 @@ def test_interrupt_ends_the_processes(tmp_path: Path) -> None:
             [run],
             1,
             1,
-            Interrupt(lambda text: None),
+            Interrupt(Console(quiet=True)),
             command=lambda r, t: [sys.executable, "-c", sleeper, str(r.folder)],
             poll_seconds=0.02,
         )
@@ -130,11 +135,28 @@ def test_interrupt_ends_the_processes(tmp_path: Path) -> None:
 def test_status_tells_progress_and_time_left(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / str(i), seed=i) for i in range(3)]
     lines: list[str] = []
-    go(runs, lines, jobs=1)
+    go(runs, lines, workers=1)
     done = [line for line in lines if "AP 25.00 (report)" in line]
     assert [line.split()[0] for line in done] == ["[1/3]", "[2/3]", "[3/3]"]
-    assert "left" in done[0]
-    assert "left" not in done[2]
+    assert any(line.startswith("3 runs: 5/15") and "left" in line for line in lines)
+    assert lines[-1].startswith("3 runs: done in 0:0")
+
+
+def test_a_quiet_console_is_told_nothing_and_a_slow_one_little(tmp_path: Path) -> None:
+    for quiet, expected in ((True, 0), (False, 3)):
+        runs = [make_run(tmp_path / f"{quiet}{i}", seed=i) for i in range(2)]
+        console = Console(quiet=quiet, stream=io.StringIO())
+        execute(runs, 1, 1, Status(console), command=fake, poll_seconds=0.02)
+        told = console.stream.getvalue().splitlines()  # type: ignore[attr-defined]
+        assert len(told) == expected, told
+
+
+def test_a_result_without_a_measure_is_not_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "a")
+    go([run])
+    assert stored_result(run)
+    monkeypatch.setattr("aligndet.comparison.metrics.METRICS", [*METRICS, Metric("AP75", lambda e: 0.0)])
+    assert stored_result(run) is None
 
 
 def test_time_left_counts_running_and_waiting(tmp_path: Path) -> None:
@@ -142,21 +164,11 @@ def test_time_left_counts_running_and_waiting(tmp_path: Path) -> None:
     running.folder.mkdir()
     progress = {"iter": 3, "max_iters": 5, "seconds_per_iter": 10.0}
     (running.folder / "progress.json").write_text(json.dumps(progress))
-    status = Status(lambda text: None)
-    assert status.seconds_left([waiting], [running], 1) == pytest.approx((5 + 2) * 10)
-    assert status.seconds_left([waiting], [running], 2) == pytest.approx((5 + 2) * 10 / 2)
-    assert status.seconds_left([waiting], [], 1) is None
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (75.4, "1:15"), (4000, "1:06:40")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock_text(seconds) == text
-
-
-def test_threads_reach_the_process() -> None:
-    found = environment(3)
-    assert found["OMP_NUM_THREADS"] == found["MKL_NUM_THREADS"] == "3"
-    assert str(Path(__file__).resolve().parents[2]) in found["PYTHONPATH"]
+    for workers in (1, 2):
+        status = Status(Console(quiet=True))
+        with status.telling(0, [running, waiting], workers):
+            assert status.seconds_left([waiting], [running]) == pytest.approx((5 + 2) * 10 / workers)
+            assert status.seconds_left([waiting], []) is None
 
 
 def test_best_rate_by_mean_over_search_seeds(tmp_path: Path) -> None:

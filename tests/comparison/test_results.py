@@ -3,19 +3,24 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aligndet.common.errors import InputError
 from aligndet.comparison.execute import Outcome
+from aligndet.comparison.metrics import METRICS, Metric
 from aligndet.comparison.plan import Run
-from aligndet.comparison.report import markdown_table, to_markdown, write_report
+from aligndet.comparison.question import parse_iters, parse_start
+from aligndet.comparison.report import to_markdown, write_report
 from aligndet.comparison.results import Results, gather
-from aligndet.comparison.settings import EvalSet, Settings, Start, parse_iters, parse_start
+from aligndet.comparison.score import coco_scores
+from aligndet.comparison.settings import EvalSet, Settings, Start
+from tests.small_coco import make_coco
 
 PLACE = EvalSet(Path("report.json"), Path("images"))
 ASK = Settings(
-    config=Path("c.py"),
+    config="c.py",
     starts=(Start("random"), Start("aligndet", Path("a.pth"))),
     train=PLACE,
     report=PLACE,
@@ -47,8 +52,9 @@ def test_paired_difference_in_points() -> None:
     assert aligndet.difference is not None
     assert aligndet.difference.mean == pytest.approx(2.1)
     assert aligndet.difference.verdict == "helped"
-    assert random.spread is not None
-    assert (random.spread.mean, random.spread.std) == (pytest.approx(12.0), pytest.approx(2.0))
+    spread = random.spread()
+    assert spread is not None
+    assert (spread.mean, spread.std) == (pytest.approx(12.0), pytest.approx(2.0))
 
 
 def test_markdown_shows_means_interval_and_verdict() -> None:
@@ -120,9 +126,33 @@ def test_all_seeds_failed_still_reports(tmp_path: Path) -> None:
     assert "failed" in write_report(gather(finals, [], ASK, {}), tmp_path)
 
 
-def test_table_is_aligned() -> None:
-    lines = markdown_table(["a", "bb"], [["ccc", "d"]]).splitlines()
-    assert lines == ["| a   | bb |", "|-----|----|", "| ccc | d  |"]
+def test_a_measure_more_is_one_entry_in_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scoring, results, table, json and the deciding measure follow the list."""
+    more = Metric("AP75", lambda measured: measured.stats[2])
+    monkeypatch.setattr("aligndet.comparison.metrics.METRICS", [more, *METRICS])
+    finals = [
+        Outcome(
+            Run(start, 10.0, seed, 0.1, 5, Path(f"{start}{seed}"), {}),
+            {"report": {"AP": 0.5, "AP50": 0.6, "AP75": ap + 0.01 * seed}},
+        )
+        for start, ap in (("random", 0.1), ("aligndet", 0.2))
+        for seed in range(3)
+    ]
+    text = write_report(gather(finals, [], ASK, {}), tmp_path)
+    header, _, first, second = (line for line in text.splitlines() if line.startswith("|"))
+    assert [cell.strip() for cell in header.split("|")][3:6] == ["AP75 ± std", "AP", "AP50"]
+    assert "| 11.00 ± 1.00 | 50.00 | 60.00 |" in first
+    assert "+10.00 [+10.00, +10.00] | helped" in second
+    arm = json.loads((tmp_path / "results.json").read_text())["arms"][0]
+    assert (arm["AP75"], arm["scores"]["AP75"]) == (
+        pytest.approx(11),
+        pytest.approx({"0": 10, "1": 11, "2": 12}),
+    )
+
+    annotations = make_coco(tmp_path, 3)
+    boxes = json.loads(annotations.read_text())["annotations"]
+    exact = [{k: box[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.9} for box in boxes]
+    assert coco_scores(annotations, exact) == pytest.approx({"AP75": 1.0, "AP": 1.0, "AP50": 1.0})
 
 
 def test_baseline_is_the_start_without_checkpoint() -> None:
@@ -133,9 +163,14 @@ def test_baseline_is_the_start_without_checkpoint() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(["200"], {1.0: 200, 10.0: 200}), (["10:300", "50"], {1.0: 50, 10.0: 300})],
+    [
+        (["200"], {1.0: 200, 10.0: 200}),
+        (["10:300", "50"], {1.0: 50, 10.0: 300}),
+        (200, {1.0: 200, 10.0: 200}),
+        ({1: 5, 10.0: 7}, {1.0: 5, 10.0: 7}),
+    ],
 )
-def test_iters(words: list[str], expected: dict[float, int]) -> None:
+def test_iters(words: Any, expected: dict[float, int]) -> None:
     assert parse_iters(words, [10.0, 1.0]) == expected
 
 

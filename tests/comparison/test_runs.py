@@ -8,19 +8,22 @@ from typing import Any
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
+from aligndet.common.coco import class_names
 from aligndet.common.configs import read_config
+from aligndet.common.console import Console
 from aligndet.common.errors import InputError
-from aligndet.comparison.question import default_lrs
 from aligndet.comparison.compare import compare
+from aligndet.comparison.hooks import DivergedError, FreezeBackboneHook, WatchHook
 from aligndet.comparison.plan import Planner, run_key
-from aligndet.comparison.runs import base_config, class_names, dataset_leaf, schedulers, set_num_classes
-from aligndet.comparison.score import coco_box_ap, coco_results
+from aligndet.comparison.question import default_lrs
+from aligndet.comparison.run_config import base_config, schedulers
+from aligndet.comparison.score import coco_results, coco_scores
 from aligndet.comparison.settings import EvalSet, Settings, Start
-from aligndet.comparison.status import Status
-from aligndet.comparison.watch import DivergedError, FreezeBackboneHook, WatchHook
+from aligndet.transfer.finetune import dataset_leaf, set_num_classes
 from tests.small import STOCK
 from tests.small_coco import make_coco
 
@@ -34,7 +37,7 @@ def ask(tmp_path: Path) -> Settings:
     (tmp_path / "x.pth").write_bytes(b"weights")
     data = EvalSet(val, tmp_path / "images")
     return Settings(
-        config=config,
+        config=str(config),
         starts=(Start("random"), Start("x", tmp_path / "x.pth")),
         train=EvalSet(train, tmp_path / "images"),
         report=data,
@@ -96,7 +99,7 @@ def test_key_follows_contents_not_names(ask: Settings, tmp_path: Path) -> None:
     copied = replace(ask, starts=(Start("random"), Start("x", tmp_path / "copy.pth")))
     other = replace(ask, starts=(Start("random"), Start("x", tmp_path / "other.pth")))
     assert key(copied) == first, "the same weights under another name"
-    assert key(replace(ask, work_dir=tmp_path / "elsewhere", threads=2, jobs=2, save_every=7)) == first
+    assert key(replace(ask, work_dir=tmp_path / "elsewhere", threads=2, workers=2, save_every=7)) == first
     changes = [key(other), key(ask, lr=0.02), key(ask, seed=1), key(ask, start=0), key(replace(ask, batch=2))]
     changes.append(key(replace(ask, schedule="cosine")))
     changes.append(key(replace(ask, freeze_backbone=True)))
@@ -153,7 +156,7 @@ def test_disagreeing_categories_are_named(tmp_path: Path) -> None:
 
 
 def test_a_config_without_training_is_refused(ask: Settings, tmp_path: Path) -> None:
-    ask.config.write_text("model = dict(bbox_head=dict(num_classes=3))")
+    Path(ask.config).write_text("model = dict(bbox_head=dict(num_classes=3))")
     with pytest.raises(InputError, match="train_dataloader"):
         base_config(ask)
 
@@ -175,10 +178,10 @@ def test_perfect_half_and_no_detections(tmp_path: Path) -> None:
     path = make_coco(tmp_path, 4)
     boxes = json.loads(path.read_text())["annotations"]
     exact = [{k: box[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.9} for box in boxes]
-    assert coco_box_ap(path, exact) == {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0)}
+    assert coco_scores(path, exact) == {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0)}
     red_only = [entry for entry in exact if entry["category_id"] == 5]
-    assert coco_box_ap(path, red_only)["AP"] == pytest.approx(0.5)
-    assert coco_box_ap(path, []) == {"AP": 0.0, "AP50": 0.0}
+    assert coco_scores(path, red_only)["AP"] == pytest.approx(0.5)
+    assert coco_scores(path, []) == {"AP": 0.0, "AP50": 0.0}
 
 
 def test_results_are_xywh_with_the_files_category_ids() -> None:
@@ -213,8 +216,8 @@ def test_a_fraction_without_boxes_is_refused(ask: Settings) -> None:
     content = json.loads(ask.train.annotations.read_text())
     content["annotations"] = []
     ask.train.annotations.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="images without a box"):
-        compare(replace(ask, starts=ask.starts[:1]), Status(lambda text: None))
+    with pytest.raises(InputError, match=r"0\.json: not one box in it"):
+        compare(replace(ask, starts=ask.starts[:1]), Console(quiet=True))
 
 
 def test_divergence_is_judged_by_the_weights(tmp_path: Path) -> None:
@@ -242,6 +245,20 @@ def test_frozen_backbone_stays_as_it_was() -> None:
     assert model["backbone"].num_batches_tracked == 0
     assert model["backbone"].weight.grad is None
     assert model["neck"].weight.grad is not None
+
+
+def test_a_frozen_tridentnet_keeps_its_three_branches() -> None:
+    config = read_config("mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py").model.backbone
+    config.init_cfg = None
+    model: Any = torch.nn.Module()
+    model.backbone = MODELS.build(config)
+    hook = FreezeBackboneHook(model)
+    model.train()
+    hook.before_train_iter(SimpleNamespace(), 0)
+    with torch.no_grad():
+        assert len(model.backbone(torch.zeros(2, 3, 64, 64))[0]) == 3 * 2
+    norms = [layer for layer in model.backbone.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert not any(layer.training for layer in norms)
 
 
 def test_config_dict_options_are_applied(ask: Settings) -> None:

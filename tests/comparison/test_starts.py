@@ -7,9 +7,9 @@ import torch
 from mmdet.registry import MODELS
 from torchvision.models import resnet18
 
+from aligndet.common.checkpoints import CheckpointError
 from aligndet.comparison.starts import fit_start
 from aligndet.image_domain.convert import NoMatchError
-from aligndet.transfer.source import NotThisCheckpointError
 from tests.small import detector
 
 
@@ -36,5 +36,5 @@ def test_another_detector_is_not_taken_for_a_backbone(tmp_path: Path) -> None:
     state = MODELS.build(detector("retinanet")).state_dict()
     only = {key: v for key, v in state.items() if key.startswith("backbone.")}
     torch.save({"state_dict": {**only, "bbox_head.foreign.weight": torch.ones(3)}}, tmp_path / "x.pth")
-    with pytest.raises(NotThisCheckpointError, match="nothing outside the backbone fits"):
+    with pytest.raises(CheckpointError, match="nothing outside the backbone fits"):
         fit_start(tmp_path / "x.pth", "x", detector("retinanet"), tmp_path / "starts")

@@ -1,4 +1,4 @@
-"""Paired comparison: numbers against scipy, verdicts on cases with a known answer."""
+"""Paired comparison: numbers against the formula, verdicts on cases with a known answer."""
 
 import math
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aligndet.comparison.statistics import paired_difference, spread
+from aligndet.comparison.statistics import HURT, paired_difference, spread
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
 def test_interval_is_that_of_the_paired_t_test(n: int) -> None:
     rng = np.random.default_rng(n)
     start, baseline = rng.normal(10, 2, n), rng.normal(9, 2, n)
-    expected = stats.ttest_rel(start, baseline).confidence_interval(0.95)
-    found = paired_difference(start.tolist(), baseline.tolist())
-    assert found.mean == pytest.approx(float(np.mean(start - baseline)))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    gain = paired_difference(start.tolist(), baseline.tolist())
+    half = stats.t.ppf(0.975, n - 1) * np.std(start - baseline, ddof=1) / math.sqrt(n)
+    assert gain.mean == pytest.approx(float(np.mean(start - baseline)))
+    assert (gain.low, gain.high) == pytest.approx((gain.mean - half, gain.mean + half))
 
 
 def test_pairing_matters() -> None:
@@ -44,13 +44,13 @@ def test_verdict(start: list[float], verdict: str) -> None:
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_too_few_seeds_conclude_nothing(n: int) -> None:
-    found = paired_difference([10.0, 10.001][:n], [1.0, 1.0][:n])
-    assert found.verdict == "no evidence (too few seeds)"
+    gain = paired_difference([10.0, 10.001][:n], [1.0, 1.0][:n])
+    assert gain.verdict == "no evidence (too few seeds)"
 
 
 def test_one_pair_has_no_interval() -> None:
-    found = paired_difference([3.0], [1.0])
-    assert (found.mean, found.low, found.high) == (2.0, -math.inf, math.inf)
+    gain = paired_difference([3.0], [1.0])
+    assert (gain.mean, gain.low, gain.high) == (2.0, -math.inf, math.inf)
 
 
 def test_unpaired_is_refused() -> None:
@@ -71,3 +71,17 @@ def test_two_detectors_that_learnt_nothing_prove_nothing() -> None:
     """A sure difference of hundredths of a point, at an AP of hundredths of a point."""
     assert paired_difference([0.03, 0.04, 0.03], [0.01, 0.02, 0.01]).verdict == "no evidence (AP too low)"
     assert paired_difference([9.03, 9.04, 9.03], [9.01, 9.02, 9.01]).verdict == "helped"
+
+
+def test_best_is_the_higher_of_the_two_means() -> None:
+    """Where one arm has learnt something the difference counts, whichever of the two it is."""
+    low, high = [0.1, 0.2, 0.3], [5.1, 5.2, 5.3]
+    assert paired_difference(high, low).best == pytest.approx(5.2)
+    assert paired_difference(low, high).best == pytest.approx(5.2)
+    assert paired_difference(low, high).verdict == HURT
+    assert paired_difference([0.4, 0.41, 0.42], low).verdict == "no evidence (AP too low)"
+
+
+def test_equal_differences_have_no_spread() -> None:
+    gain = paired_difference([2.0, 3.0, 4.0], [1.0, 2.0, 3.0])
+    assert (gain.low, gain.high) == (1.0, 1.0)

@@ -54,7 +54,7 @@ def test_linked_folders_are_followed_and_circles_are_not(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("files", "label", "error", "message"),
     [
-        ([], False, ValueError, "no image in it or below; expected files ending in .bmp"),
+        ([], False, ValueError, "no image found; expected files ending in .bmp"),
         (["readme.txt"], False, ValueError, r"train_dataloader\.dataset\.data_root"),
         (["a/1.png", "2.png"], True, ValueError, r"2\.png: with labels .* 1 do not"),
     ],

@@ -144,12 +144,12 @@ def test_categories_become_clusters_in_the_file_s_order(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (coco([annotation(77, [1, 1, 5, 5])]), "names image 77, which is not in 'images'"),
-        (coco([annotation(4, [1, 1, 5])]), "annotations has an entry"),
+        (coco([annotation(4, [1, 1, 5])]), "annotations[0] has 'bbox'"),
         (
             coco([annotation(4, [1, 1, 5, 5], category_id=3)], categories=[{"id": 1}, {"id": 2}]),
             "category_id",
         ),
-        ({"images": [{"id": 1}], "annotations": []}, "images has an entry"),
+        ({"images": [{"id": 1}], "annotations": []}, "images[0] has no 'file_name'"),
         ({"images": [IMAGES[0], IMAGES[0]], "annotations": []}, "ids are not unique"),
         ({"annotations": [annotation(4, [1, 1, 5, 5])]}, "expected a COCO json with lists"),
         ({"words": "only"}, "no list of images or boxes"),

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aligndet.common import image_table
 from aligndet.common.errors import InputError
-from aligndet.proposals import column_file, layout
+from aligndet.proposals import column_file
 from aligndet.proposals.layout import COLUMNS, META
 from aligndet.proposals.store import ProposalStore, is_store
 from aligndet.proposals.store_writer import StoreWriter
@@ -79,7 +80,7 @@ def test_an_image_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_hash_of_a_name_never_changes() -> None:
-    assert layout.name_hash(b"a/b.jpg") == 12595617411906399591
+    assert image_table.name_hash(b"a/b.jpg") == 12595617411906399591
 
 
 def test_an_optional_column_may_begin_late_and_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +153,7 @@ def test_a_folder_that_is_no_store_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="make_proposals"):
+    with pytest.raises(InputError, match="aligndet proposals make"):
         ProposalStore.open(tmp_path / "nowhere")
     store = write(tmp_path / "s")
     store.verify()

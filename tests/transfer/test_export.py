@@ -13,11 +13,14 @@ from mmengine.config import Config
 from torch import nn
 
 from aligndet.box_domain.pretrainer import BoxDomainPretrainer
+from aligndet.common.checkpoints import CheckpointError
 from aligndet.transfer.export import export_detector, fit_plain, save
-from aligndet.transfer.source import NotThisCheckpointError, looks_like, read_checkpoint
+from aligndet.transfer.source import looks_like, read_checkpoint
 from aligndet.transfer.stock import build_stock, without_downloads
+from tests.command import command
 from tests.small import PAPER, detector
-from tools.export_detector import main
+
+main = command("export")
 
 CLASSIFIERS = {
     "retinanet": ["bbox_head.retina_cls"],
@@ -83,7 +86,7 @@ def test_a_second_name_of_a_tensor_is_not_foreign(tmp_path: Path) -> None:
     assert "neck.alias.weight" not in report.dropped
     state["online.neck.alias.weight"] = state["online.neck.alias.weight"].clone()
     torch.save(content, tmp_path / "foreign.pth")
-    with pytest.raises(NotThisCheckpointError, match=r"neck\.alias\.weight"):
+    with pytest.raises(CheckpointError, match=r"neck\.alias\.weight"):
         export_detector(tmp_path / "foreign.pth", tmp_path / "out.pth")
 
 
@@ -170,7 +173,7 @@ def test_exported_checkpoint_is_refitted_to_other_classes(tmp_path: Path) -> Non
 
 def test_checkpoint_of_another_detector(tmp_path: Path) -> None:
     pretrained("retinanet", tmp_path / "pre.pth")
-    with pytest.raises(NotThisCheckpointError, match="of another detector than FCOS"):
+    with pytest.raises(CheckpointError, match="of another detector than FCOS"):
         export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", detector=detector("fcos"))
     assert not (tmp_path / "out.pth").exists()
 
@@ -180,7 +183,7 @@ def test_nothing_matches(tmp_path: Path) -> None:
     content = torch.load(tmp_path / "pre.pth")
     content["state_dict"] = {"online.other.weight": torch.zeros(2)}
     torch.save(content, tmp_path / "pre.pth")
-    with pytest.raises(NotThisCheckpointError, match="none of its 1 tensors fits RetinaNet"):
+    with pytest.raises(CheckpointError, match="none of its 1 tensors fits RetinaNet"):
         export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
 
 
@@ -199,21 +202,24 @@ def test_other_checkpoints_are_named(keys: list[str], words: str, tmp_path: Path
     state = {key: torch.zeros(1) for key in keys}
     assert words in looks_like(state)
     torch.save({"state_dict": state}, tmp_path / "x.pth")
-    with pytest.raises(NotThisCheckpointError, match="not an AlignDet pre-training checkpoint"):
+    with pytest.raises(CheckpointError, match="not an AlignDet pre-training checkpoint"):
         export_detector(tmp_path / "x.pth", tmp_path / "out.pth")
 
 
 def test_not_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.pth").write_text("hello")
-    with pytest.raises(SystemExit):
-        main([str(tmp_path / "x.pth"), str(tmp_path / "out.pth")])
-    assert "not a torch checkpoint" in capsys.readouterr().err
+    assert main([tmp_path / "x.pth", tmp_path / "out.pth"]) == 2
+    assert "expected a checkpoint (.pth), got a text file" in capsys.readouterr().err
+    (tmp_path / "x.pth").write_bytes(b"\0\1\2\3")
+    assert main([tmp_path / "x.pth", tmp_path / "out.pth"]) == 2
+    assert f"{tmp_path}/x.pth" in capsys.readouterr().err
 
 
-def test_json_report_is_all_of_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_is_written_as_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pretrained("retinanet", tmp_path / "pre.pth")
-    assert main([str(tmp_path / "pre.pth"), str(tmp_path / "out.pth"), "--report", "json"]) == 0
-    counts: dict[str, Any] = json.loads(capsys.readouterr().out)["counts"]
+    assert main([tmp_path / "pre.pth", tmp_path / "out.pth", "--json", tmp_path / "report.json"]) == 0
+    assert "kept" in capsys.readouterr().out
+    counts: dict[str, Any] = json.loads((tmp_path / "report.json").read_text())["counts"]
     assert counts["classifier"] == {"bbox_head": 2}
     assert set(counts["kept"]) == {"backbone", "neck", "bbox_head"}
 

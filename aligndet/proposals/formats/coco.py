@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common.coco import bad_entry, stream_coco
 from aligndet.common.errors import InputError
-from aligndet.common.json_stream import stream_object
+from aligndet.common.image_table import ImageTable
+from aligndet.common.images import refuse_equal_ids
 from aligndet.proposals.formats.columns import BoxTable, gather
-from aligndet.proposals.image_table import ImageTable
 from aligndet.proposals.store import ProposalStore
 
 
@@ -26,7 +27,7 @@ def read_coco(path: Path) -> ProposalStore:
     """
     images, boxes, categories, info = ImageTable(), BoxTable(), {}, {}
     seen = set()
-    for key, value in stream_object(path):
+    for key, place, value in stream_coco(path):
         seen.add(key)
         try:
             if key == "images":
@@ -39,8 +40,8 @@ def read_coco(path: Path) -> ProposalStore:
                 categories[int(value["id"])] = str(value.get("name", value["id"]))
             elif key == "info" and isinstance(value, dict):
                 info = value
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path}: {key} has an entry {str(value)[:200]}: {error!r}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise bad_entry(path, key, place, value, error) from error
     if not {"images"} <= seen:
         raise InputError(f"{path}: expected a COCO json with lists 'images' and 'annotations'")
     skipped = info.pop("skipped", [])
@@ -56,8 +57,7 @@ def _store(
     skipped: list[dict[str, str]],
 ) -> ProposalStore:
     ids, corners, scores, kinds = boxes.columns()
-    if len(np.unique(np.array(images.ids))) != len(images):
-        raise InputError(f"{path}: image ids are not unique")
+    refuse_equal_ids(path, images)
     rows = _places(ids, images.ids)
     if (rows < 0).any():
         raise InputError(f"{path}: an annotation names image {ids[rows < 0][0]}, which is not in 'images'")
@@ -71,16 +71,16 @@ def _store(
     return gather(images, rows, corners, scores, labels, info, skipped)
 
 
-def _places(values: np.ndarray, known: Sequence[int]) -> np.ndarray:
-    """(n,) int64: where in `known` each of the values stands, -1 where it does not."""
-    numbers = np.array(known, np.int64)
+def _places(values: np.ndarray, listed: Sequence[int]) -> np.ndarray:
+    """(n,) int64: where in `listed` each of the values stands, -1 where it does not."""
+    numbers = np.array(listed, np.int64)
     if not len(numbers):
         return np.full(len(values), -1, np.int64)
     order = np.argsort(numbers, kind="stable")
-    found = order[np.searchsorted(numbers, values, sorter=order).clip(max=len(numbers) - 1)]
-    return np.where(numbers[found] == values, found, -1)
+    nearest = order[np.searchsorted(numbers, values, sorter=order).clip(max=len(numbers) - 1)]
+    return np.where(numbers[nearest] == values, nearest, -1)
 
 
 def _clusters(info: dict[str, Any]) -> dict[str, Any]:
-    found = info.get("clusters")
-    return found if isinstance(found, dict) else {}
+    clusters = info.get("clusters")
+    return clusters if isinstance(clusters, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aligndet.proposals.image_table import ImageTable
+from aligndet.common.image_table import ImageTable
 from aligndet.proposals.store import ProposalStore
 
 Array = np.ndarray

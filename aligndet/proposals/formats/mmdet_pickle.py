@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import ImageTable
 from aligndet.proposals.formats.columns import gather
-from aligndet.proposals.image_table import ImageTable
 from aligndet.proposals.store import ProposalStore
 
 _HARMLESS = {

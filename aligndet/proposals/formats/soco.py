@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import ImageTable
 from aligndet.common.json_stream import stream_object
 from aligndet.proposals.formats.columns import BoxTable, gather
-from aligndet.proposals.image_table import ImageTable
 from aligndet.proposals.store import ProposalStore
 
 

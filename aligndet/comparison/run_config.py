@@ -5,76 +5,11 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from aligndet.common.coco import class_names
+from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.comparison.settings import EvalSet, Settings
-from aligndet.labels.split import read_coco
-
-
-def class_names(train: Path, *others: Path) -> tuple[str, ...]:
-    """Class names of a COCO file, in its order; label ``i`` is the ``i``-th category.
-
-    Raises:
-        InputError: no categories, or another file lists other names or another order (labels would differ).
-    """
-    names = tuple(str(category["name"]) for category in read_coco(train)["categories"])
-    if not names:
-        raise InputError(f"{train}: 'categories' is empty")
-    for path in others:
-        found = tuple(str(category["name"]) for category in read_coco(path)["categories"])
-        if found != names:
-            raise InputError(f"{path}: its categories are {list(found)}, but {train} has {list(names)}")
-    return names
-
-
-def set_num_classes(model: Any, num_classes: int) -> int:
-    """Set every ``num_classes`` of a detector config, except in backbone and proposal network.
-
-    Returns:
-        How many were set.
-    """
-    if isinstance(model, list | tuple):
-        return sum(set_num_classes(item, num_classes) for item in model)
-    if not isinstance(model, dict):
-        return 0
-    count = 0
-    for key, value in model.items():
-        if key == "num_classes":
-            model[key], count = num_classes, count + 1
-        elif key not in ("backbone", "rpn_head", "data_preprocessor"):
-            count += set_num_classes(value, num_classes)
-    return count
-
-
-def dataset_leaf(dataset: Any) -> Any:
-    """The annotated data set inside wrappers (``RepeatDataset``, ``MultiImageMixDataset``, a list of one).
-
-    Raises:
-        InputError: several data sets are joined; the comparison could not say which to replace.
-    """
-    while "ann_file" not in dataset:
-        inner = dataset.get("dataset", dataset.get("datasets"))
-        if isinstance(inner, list | tuple):
-            if len(inner) != 1:
-                raise InputError(f"the config joins {len(inner)} data sets; give one with a single data set")
-            inner = inner[0]
-        if inner is None:
-            raise InputError(f"no 'ann_file' in the config's data set {dataset.get('type')!r}")
-        dataset = inner
-    return dataset
-
-
-def point_dataset(dataloader: Any, data: EvalSet, classes: tuple[str, ...]) -> None:
-    """Make a data loader config read ``data`` as a ``CocoDataset``; pipeline and filter stay."""
-    leaf = dataset_leaf(dataloader["dataset"])
-    kept = {key: leaf[key] for key in ("pipeline", "filter_cfg", "backend_args", "test_mode") if key in leaf}
-    leaf.clear()
-    leaf.update(kept)
-    leaf.update(
-        type="mmdet.CocoDataset",
-        ann_file=str(data.annotations.resolve()),
-        data_prefix={"img": str(data.images.resolve())},
-        metainfo={"classes": classes},
-    )
+from aligndet.transfer.finetune import point_dataset, set_num_classes
 
 
 def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
@@ -86,12 +21,15 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
     Raises:
         InputError: the config has no detector with classes, or the annotation files disagree on classes.
     """
-    config = Config.fromfile(settings.config)
+    config = read_config(settings.config)
     config.merge_from_dict(settings.cfg_options)
     classes = class_names(settings.train.annotations, settings.report.annotations, settings.tune.annotations)
     for key in ("model", "train_dataloader", "val_dataloader", "optim_wrapper"):
         if key not in config:
-            raise InputError(f"{settings.config}: no {key!r}; --config must be a whole fine-tune config")
+            raise InputError(f"{settings.config}: no {key!r}; give a whole fine-tune config")
+    if settings.imports:
+        imports = list(config.get("custom_imports", {}).get("imports", []))
+        config.custom_imports = {"imports": [*imports, *settings.imports], "allow_failed_imports": False}
     if not set_num_classes(config.model, len(classes)):
         raise InputError(f"{settings.config}: no 'num_classes' in 'model'; is it a detector with classes?")
     return config, classes
@@ -132,9 +70,9 @@ def _evaluation(
 ) -> dict[str, Any]:
     """A data loader that predicts on ``data``, batched as training is."""
     loader: dict[str, Any] = config.val_dataloader.to_dict()
-    point_dataset(loader, data, classes)
+    point_dataset(loader, data.annotations, data.images, classes)
     loader["dataset"]["test_mode"] = True
-    loader.update(num_workers=settings.workers, persistent_workers=settings.workers > 0)
+    loader.update(num_workers=settings.loaders, persistent_workers=settings.loaders > 0)
     loader["batch_size"] = config.train_dataloader.batch_size
     return loader
 
@@ -152,15 +90,15 @@ def run_config(
 ) -> Config:
     """Everything that one run needs, as a config that mmdet's own train tool also runs.
 
-    Evaluation happens after training; ``prove_eval`` holds one data loader per evaluation set.
+    Evaluation happens after training; ``compare_eval`` holds one data loader per evaluation set.
     """
     config = Config(ConfigDict(base.to_dict()))
     loader = config.train_dataloader
-    point_dataset(loader, EvalSet(train, settings.train.images), classes)
+    point_dataset(loader, train, settings.train.images, classes)
     loader.batch_size = settings.batch or loader.batch_size
-    loader.update(num_workers=settings.workers, persistent_workers=settings.workers > 0)
+    loader.update(num_workers=settings.loaders, persistent_workers=settings.loaders > 0)
     loader.sampler = {"type": "InfiniteSampler", "shuffle": True, "seed": seed}
-    config.prove_eval = {
+    config.compare_eval = {
         name: _evaluation(config, settings, data, classes) for name, data in eval_sets.items()
     }
     for part in ("val", "test"):
@@ -173,7 +111,7 @@ def run_config(
     config.load_from = str(checkpoint.resolve()) if checkpoint else None
     config.resume = False
     config.pop("auto_scale_lr", None)
-    config.prove_freeze_backbone = settings.freeze_backbone
+    config.compare_freeze_backbone = settings.freeze_backbone
     _set_runtime(config, iters, settings)
     return config
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from aligndet.proposals.layout import decode_name, encode_name, name_hash
+
+def name_hash(name: bytes) -> int:
+    """The hash of a file name, from 0 to 2**64 - 1, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+
+def encode_name(name: str) -> bytes:
+    """File names are bytes on disk: what is not UTF-8 comes through unharmed."""
+    return os.fsencode(name)
+
+
+def decode_name(name: bytes) -> str:
+    """The inverse of :func:`encode_name`."""
+    return os.fsdecode(name)
 
 
 @dataclass(frozen=True)

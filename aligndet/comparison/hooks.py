@@ -1,4 +1,4 @@
-"""A hook that reports progress and stops a run whose weights are no longer numbers."""
+"""Hooks of a run: freeze the backbone, report progress, stop when weights are no longer numbers."""
 
 import os
 import time
@@ -9,6 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from aligndet.box_domain.freezing import freeze, hold_still
 from aligndet.common.files import write_json
 
 
@@ -17,7 +18,10 @@ class DivergedError(RuntimeError):
 
 
 class FreezeBackboneHook(Hook):
-    """Keeps a detector's backbone as it was loaded: no gradient, and norm layers in evaluation mode.
+    """Keeps a detector's backbone as it was loaded, as box-domain pre-training does.
+
+    No parameter gets a gradient, and norms and what is random are in evaluation mode; other layers keep their
+    mode (TridentNet's backbone gives its three branches in training mode only).
 
     Args:
         detector: with a ``backbone``; frozen at once, before an optimiser is made.
@@ -25,11 +29,11 @@ class FreezeBackboneHook(Hook):
 
     def __init__(self, detector: Any) -> None:
         self.backbone = detector.backbone
-        self.backbone.requires_grad_(False)
+        freeze(self.backbone)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """mmengine puts the whole detector into training mode before every iteration."""
-        self.backbone.eval()
+        """Still the backbone: mmengine puts the whole detector into training mode before every iteration."""
+        hold_still(self.backbone)
 
 
 class WatchHook(Hook):

@@ -1,0 +1,98 @@
+"""Check what the runs would only find out after hours: labels, images, starts."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+from mmengine.config import Config
+
+from aligndet.common.coco import read_coco
+from aligndet.common.errors import InputError
+from aligndet.comparison.settings import EvalSet, Settings, Start
+from aligndet.comparison.starts import fit_start
+from aligndet.image_domain.normalisation import check_normalisation
+from aligndet.labels.split import split_halves, split_labels
+
+
+def check_images(settings: Settings) -> None:
+    """Refuse labels without a box, and labels whose images are not there.
+
+    Raises:
+        InputError: names the label file, the image and the option that gives the folder.
+    """
+    check_set(settings.train, "--train", "--train-images")
+    check_set(settings.report, "--val", "--val-images")
+    if settings.tune != settings.report:
+        check_set(settings.tune, "--search-on", "--val-images")
+
+
+def check_set(data: EvalSet, option: str, folder_option: str) -> None:
+    """Refuse one set of labelled images; see :func:`check_images`."""
+    coco = read_coco(data.annotations)
+    if not any(not box.get("iscrowd") for box in coco["annotations"]):
+        raise InputError(f"{option} {data.annotations}: not one box in it; expected labelled images")
+    missing = [
+        image["file_name"] for image in coco["images"] if not (data.images / image["file_name"]).exists()
+    ]
+    if missing:
+        raise InputError(
+            f"{option} {data.annotations}: {len(missing)} of {len(coco['images'])} images are not in "
+            f"{data.images}, such as {missing[0]}; give their folder with {folder_option}"
+        )
+
+
+def cut_val(settings: Settings) -> Settings:
+    """Cut the validation images into halves where that was asked for: one to tune on, one to report on.
+
+    Raises:
+        InputError: a half without a box.
+    """
+    if not settings.halve:
+        return settings
+    tune, report = split_halves(settings.report.annotations, settings.work_dir / "labels")
+    for half in (tune, report):
+        if not read_coco(half)["annotations"]:
+            raise InputError(
+                f"--val {settings.report.annotations}: half of its images have no box; give --search-on val"
+            )
+    images = settings.report.images
+    return replace(settings, report=EvalSet(report, images), tune=EvalSet(tune, images), halve=False)
+
+
+def ready_start(start: Start, base: Config, settings: Settings) -> tuple[Start, str]:
+    """Fit the checkpoint of a start to the detector; see :func:`.starts.fit_start`.
+
+    Returns:
+        The start with the fitted checkpoint, and a line on what it covers.
+
+    Raises:
+        NormalisationError: its weights, or those of the config's backbone, are of another normalisation.
+    """
+    config = copy.copy(base.to_dict())
+    config["load_from"] = str(start.checkpoint) if start.checkpoint else None
+    check_normalisation(Config(config))
+    if start.checkpoint is None:
+        return start, "as the config initialises it"
+    path, report = fit_start(start.checkpoint, start.name, base.model, settings.work_dir / "starts")
+    return Start(start.name, path), report
+
+
+def draw_labels(settings: Settings) -> dict[tuple[float, int], Path]:
+    """Draw the label fractions of every seed.
+
+    Returns:
+        Label files by percentage and fold.
+
+    Raises:
+        InputError: a fraction without a single box; training on it would never start.
+    """
+    folds = range(1, settings.seeds + 1)
+    out_dir = settings.work_dir / "labels"
+    fractions = split_labels(settings.train.annotations, out_dir, sorted(settings.iters), folds)
+    for fraction in fractions:
+        if not fraction.num_boxes:
+            raise InputError(
+                f"{fraction.percent:g} % of {settings.train.annotations} is {fraction.num_images} images "
+                f"without a box (fold {fraction.fold}); use a larger --percent"
+            )
+    return {(fraction.percent, fraction.fold): fraction.labeled for fraction in fractions}
