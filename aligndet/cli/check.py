@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("configs", type=paths.config, nargs="*", metavar="CONFIG", help=options.CONFIG_HELP)
     add("--zoo", action="store_true", help="the configs of the installed mmdet, one of each family")
     add("--all", action="store_true", help="with --zoo: every distinct model")
-    options.add(parser, "--workers", "they share the cores; default 1", type=options.positive, default=1)
+    options.add(parser, "--workers", "they share the cores; default 1", default=1)
     add(
         "--limit",
         type=options.above_zero,
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise InputError("give CONFIG... or --zoo, one of them; see aligndet check --help")
     if args.all and not args.zoo:
         raise InputError("--all goes with --zoo")
+    args.workers = max(1, args.workers)
     return _zoo(args) if args.zoo else _configs(args)
 
 

@@ -50,17 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where learning rates are chosen: 'half' of --val, AP is reported on the other (default); "
         "'val', the same images AP is reported on; or other labels over --val-images",
     )
-    options.add(parser, "--percent")
-    add("--seeds", type=options.positive, default=3, metavar="N", help="paired seeds (default 3)")
+    options.add(parser, "--percent", "default 1 10 100")
+    options.add(parser, "--seeds")
     text = "seeds on which every learning rate is tried (default 1)"
     add("--search-seeds", type=options.positive, default=1, metavar="N", help=text)
-    text = "rates to try (default: 2, 1, 1/2, 1/4 of the config's, by batch)"
-    add("--lr", type=options.above_zero, nargs="+", metavar="RATE", help=text)
+    options.add(parser, "--lr")
     more = "of each run, or PERCENT:N for each fraction; default 1000"
     options.add(parser, "--iters", more, type=iterations, nargs="+", default=["1000"])
     options.add(parser, "--batch", "default: the config's")
     add("--schedule", choices=("step", "cosine"), default="step", help="of the learning rate (default step)")
-    options.add(parser, "--workers", "runs; default 1", type=options.positive, default=1)
+    options.add(parser, "--workers", "runs; default 1", default=1)
     add(
         "--threads", type=options.positive, default=1, metavar="N", help="CPU threads of each run (default 1)"
     )

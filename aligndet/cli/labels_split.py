@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("labels", type=paths.file, metavar="FILE", help="COCO json with boxes")
     add("out", type=paths.out_folder, metavar="OUT", help="folder for NAME.FOLD@PERCENT.json")
-    options.add(parser, "--percent")
+    options.add(parser, "--percent", "default 1 10 100")
     add("--folds", type=options.positive, default=5, metavar="N", help="draws of each fraction (default 5)")
     options.add(parser, "--seed", "another seed gives other draws")
 

@@ -15,6 +15,7 @@ from aligndet.common.errors import InputError, nearest
 from aligndet.common.files import write_json
 from aligndet.common.machine import usable_cores
 
+BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
 CONFIG_HELP = "config: a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
 PICTURE_HELP = "picture to write (.png or .jpg)"
 PROPOSALS_HELP = "proposal store (folder), COCO json, SoCo's json, or a proposal pickle of mmdet"
@@ -137,12 +138,35 @@ TABLE: dict[str, dict[str, Any]] = {
         "metavar": "JSON",
         "help": "COCO json whose images a list without names follows (mmdet 2.x pickles)",
     },
+    "--backend": {
+        "default": "fast",
+        "metavar": "NAME",
+        "help": f"of the search for proposals: {', '.join(BACKENDS)} or module:factory (default fast)",
+    },
+    "--backend-options": {
+        "nargs": "*",
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "of the backend, e.g. mode=fast, scale=300",
+    },
+    "--max-side": {
+        "type": whole,
+        "metavar": "PIXELS",
+        "help": "search on a copy of at most this long side (0: as it is)",
+    },
+    "--seeds": {"type": positive, "default": 3, "metavar": "N", "help": "paired seeds (default 3)"},
+    "--lr": {
+        "type": above_zero,
+        "nargs": "+",
+        "metavar": "RATE",
+        "help": "rates to try in the comparison (default: 2, 1, 1/2, 1/4 of the config's, by batch)",
+    },
     "--percent": {
         "type": percentage,
         "nargs": "+",
         "default": [1.0, 10.0, 100.0],
         "metavar": "P",
-        "help": "label fractions, in percent of the images (default 1 10 100)",
+        "help": "label fractions, in percent of the images",
     },
     "--batch": {"type": positive, "metavar": "N", "help": "images at once"},
     "--count": {"type": positive, "metavar": "N", "help": "images to show"},

@@ -42,20 +42,19 @@ def _add_stages(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("stages")
     add = group.add_argument
     add("--proposals", type=paths.existing, metavar="FILE", help="made before; without it they are made")
-    add("--backend", default="fast", metavar="NAME", help="of the search for proposals (default fast)")
-    add("--backend-options", nargs="*", default=[], metavar="KEY=VALUE", help="of the backend")
-    text = "proposals an image, at most"
-    add("--max-per-image", type=options.positive, metavar="N", help=text)
-    add("--min-side", type=options.above_zero, metavar="PIXELS", help="least side of a proposal")
-    add("--max-side", type=options.positive, metavar="PIXELS", help="search on copies of at most this side")
+    options.add(group, "--backend")
+    options.add(group, "--backend-options")
+    options.add(group, "--max-per-image", "proposals")
+    options.add(group, "--min-side", "proposals")
+    options.add(group, "--max-side")
     options.add(group, "--weights", "of the backbone; default: as DETECTOR says")
     add("--image-config", type=paths.config, metavar="CONFIG", help="image-domain method to train instead")
     add("--box-config", type=paths.config, metavar="CONFIG", help="box-domain config (default: the recipe)")
     for name in ("image", "box", "finetune"):
         text = f"values put over the config of the {name} stage, as --cfg-options"
-        words = [f"--{name}-options", *(["--cfg-options"] if name == "box" else [])]
-        kind = {"type": options.key_value, "nargs": "+", "action": "extend", "default": []}
-        add(*words, metavar="KEY=VALUE", help=text, **kind)
+        kind: dict[str, Any] = {"type": options.key_value, "nargs": "+", "action": "extend", "default": []}
+        add(f"--{name}-options", metavar="KEY=VALUE", help=text, **kind)
+    options.add(group, "--cfg-options", "the box domain's, as --box-options")
 
 
 def _add_labels(group: argparse._ArgumentGroup) -> None:
@@ -69,17 +68,9 @@ def _add_labels(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="fine-tune on DETECTOR's own data, without labels",
     )
-    options.add(
-        group,
-        "--percent",
-        default=[10.0, 100.0],
-        help="label fractions, in percent of the images (default 10 100)",
-    )
-    group.add_argument(
-        "--seeds", type=options.positive, default=3, metavar="N", help="paired seeds (default 3)"
-    )
-    text = "rates to try in the comparison (default: a grid around DETECTOR's)"
-    group.add_argument("--lr", type=options.above_zero, nargs="+", default=[], metavar="RATE", help=text)
+    options.add(group, "--percent", "default 10 100", default=[10.0, 100.0])
+    options.add(group, "--seeds")
+    options.add(group, "--lr", default=[])
     text = "iterations of each run of the comparison (default 1000)"
     group.add_argument("--compare-iters", type=options.positive, metavar="N", help=text)
 
@@ -136,7 +127,8 @@ def question_of(args: argparse.Namespace) -> Question:
 
 def option_values(args: argparse.Namespace, name: str) -> dict[str, Any]:
     """Dotted keys and values of one of the options that take them."""
-    words = argparse.Namespace(cfg_options=getattr(args, name))
+    also = args.cfg_options or [] if name == "box_options" else []
+    words = argparse.Namespace(cfg_options=[*getattr(args, name), *also])
     try:
         return options.cfg_options(words)
     except InputError as error:

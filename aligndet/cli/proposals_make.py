@@ -20,7 +20,6 @@ aligndet proposals make photos/ STORE --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_
     (on a slurm array; then once more without --shard, which puts the parts together)
 Interrupted? The same command goes on; finished images are not searched twice.
 """
-BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
 HELP = {
     "min_ratio": "least width / height",
     "max_ratio": "greatest width / height",
@@ -40,25 +39,12 @@ SHARED = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Images, the backend, how the work is divided, and the filter."""
     add = parser.add_argument
-    add("source", type=paths.existing, metavar="IMAGES", help="images: a folder (any nesting) or COCO json")
+    add("source", type=paths.existing, metavar="IMAGES", help="images: a folder, list file or COCO json")
     add("out", type=paths.out, metavar="OUT", help="store to write (a folder), or COCO json (.json)")
-    options.add(
-        parser, "--images", "that a json's names are relative to; default: beside it", type=paths.folder
-    )
-    add(
-        "--backend",
-        default="fast",
-        metavar="NAME",
-        help="fast, file, grid, opencv, random, selectivesearch or module:factory",
-    )
-    add("--backend-options", nargs="*", default=[], metavar="KEY=VALUE", help="e.g. mode=fast, scale=300")
-    add(
-        "--max-side",
-        type=options.whole,
-        default=0,
-        metavar="PIXELS",
-        help="search on a copy of at most this long side (default 0: as it is)",
-    )
+    options.add(parser, "--images", "of a json's file names; default: beside it")
+    options.add(parser, "--backend")
+    options.add(parser, "--backend-options")
+    options.add(parser, "--max-side", "default 0", default=0)
     options.add_workers(parser, "0: in this one")
     add(
         "--engine",

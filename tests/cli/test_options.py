@@ -41,7 +41,7 @@ def test_a_shared_word_means_the_same_everywhere() -> None:
                 wrong.append(f"{command} {word}: {action.dest}, {action.help}")
             if action.type is not shared.get("type") and (command, word) not in LISTS:
                 wrong.append(f"{command} {word}: type {action.type}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_no_two_commands_define_a_word_of_their_own_twice() -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from aligndet.cli.main import main, parser_of
-from aligndet.cli.proposals_make import BACKENDS, proposal_options
+from aligndet.cli.options import BACKENDS
+from aligndet.cli.proposals_make import proposal_options
 from aligndet.proposals.backends import backend_names
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.store import ProposalStore
