@@ -1,4 +1,4 @@
-"""Every mistake ends within seconds in one line that names the thing, with exit status 2 and nothing written."""
+"""Every mistake ends soon, in one line that names the thing, with exit status 2 and nothing written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ MISTAKES = {
     "no words": ("proposals make", "proposals make", "the following arguments are required: IMAGES, OUT"),
     "missing folder": ("proposals make nowhere store", "proposals make", "nowhere: no such file or folder"),
     "folder without images": ("proposals make empty store", "proposals make", "empty: no image found"),
-    "text for a json": ("proposals make words.txt store", "proposals make", "words.txt"),
+    "text for a json": (
+        "proposals make words.txt store",
+        "proposals make",
+        "words.txt: expected an image on each line",
+    ),
     "parent is a file": ("proposals make images words.txt/store", "proposals make", "words.txt is a file"),
     "not a store": (
         "proposals make images empty",
