@@ -28,7 +28,7 @@ class ImageFolder(BaseDataset):
     be decoded is named in the log, once per loading process, and another takes its place; training goes on.
 
     Args:
-        data_root: the folder.
+        data_root: the folder; a list file or COCO json names images that lie elsewhere.
         split: sub-folder to take where there is one.
         with_label: the name of the folder directly below the root is the class; images outside of any are an
             error.
@@ -50,16 +50,16 @@ class ImageFolder(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Find the images; nothing is decoded."""
-        if not self.folder.is_dir():
+        if not self.folder.exists():
             raise InputError(f"{self.folder}: no such folder of images (config key {CONFIG_KEY})")
         try:
-            table, _ = list_images(self.folder)
+            table, root = list_images(self.folder)
         except InputError as error:
             raise InputError(f"{error} (config key {CONFIG_KEY})") from error
         for left in table.skipped:
             print_log(f"{left['file_name']}: {left['reason']}", "current", logging.WARNING)
         names = [entry.file_name for entry in table]
-        entries: list[dict[str, Any]] = [{"img_path": str(self.folder / name)} for name in names]
+        entries: list[dict[str, Any]] = [{"img_path": str(root / name)} for name in names]
         if self.with_label:
             for entry, label in zip(entries, self._labels(names), strict=True):
                 entry["gt_label"] = label

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from aligndet.common.coco import class_names
 from aligndet.common.configs import locate_config
 from aligndet.common.errors import InputError
 from aligndet.pipeline import plan
@@ -40,10 +40,8 @@ def check_question(question: Question) -> None:
     _check_numbers(question)
     if not question.generate:
         image_table(question)
-        for name in ("train", "val"):
-            file = getattr(question, name)
-            if file:
-                _check_labels(label(name), Path(file))
+    if question.train and question.val:
+        class_names(Path(question.train), Path(question.val))
 
 
 def _check_pairs(question: Question) -> None:
@@ -85,21 +83,6 @@ def _check_numbers(question: Question) -> None:
         if any(not 0 < value <= top for value in getattr(question, name)):
             raise InputError(
                 f"{label(name)} {getattr(question, name)}: expected numbers above 0" + f" and up to {top:g}"
-            )
-
-
-def _check_labels(option: str, file: Path) -> None:
-    """A label file is a COCO json with images, boxes and classes."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{option} {file}: cannot be read as json ({error}); give a COCO json") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{option} {file}: expected a COCO json (an object), found a list or a single value")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content.get(key), list) or not content[key]:
-            raise InputError(
-                f"{option} {file}: its '{key}' are missing or empty; give a COCO json with labels"
             )
 
 

@@ -201,9 +201,12 @@ def make_question(detector: str, images: str | os.PathLike[str], **given: Any) -
     for name in ("percent", "lr", "imports"):
         if name in asked:
             asked[name] = tuple(asked[name])
+    for name in ("image_options", "box_options", "finetune_options", "backend_options"):
+        if name in asked:
+            asked[name] = dict(asked[name])
     labels = bool(asked.get("train") and asked.get("val"))
     asked.setdefault("compare", labels)
-    asked["finetune"] = bool(asked.get("finetune") or (labels and not asked.get("copies")))
+    asked.setdefault("finetune", labels)
     return Question(**asked)
 
 

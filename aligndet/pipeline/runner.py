@@ -25,24 +25,25 @@ from aligndet.pipeline.stage import Stage, StageError
 
 
 @dataclass(frozen=True)
-class Finished:
+class PretrainResult:
     """What a run made.
 
     Attributes:
-        out: its folder. checkpoint: the plain mmdet checkpoint. finetune_config: a config that loads it.
-        report: the page. metrics: results of all stages as plain data, by name.
+        checkpoint: the plain mmdet checkpoint. finetune_config: a config that loads it.
+        report: the page. out: the folder of all.
+        metrics: results of the stages as plain data, by name.
     """
 
-    out: str
-    checkpoint: str
-    finetune_config: str
-    report: str
+    checkpoint: Path
+    finetune_config: Path
+    report: Path
+    out: Path
     metrics: dict[str, Any]
 
 
 def run_pipeline(
     question: Question, console: Console | None = None, overwrite: bool = False, command: str = ""
-) -> Finished:
+) -> PretrainResult:
     """Do the whole job, or go on with it.
 
     Args:
@@ -69,7 +70,7 @@ def run_pipeline(
         if checked:
             _keep_check(run, question, checked, console)
         _to_its_end(run, question, stages, console)
-    return finished(run, question)
+    return result_of(run)
 
 
 def _run_to_go_on_with(question: Question, overwrite: bool) -> RunFile | None:
@@ -116,13 +117,13 @@ def check_in_process(question: Question, log: Path | None = None) -> checks.Chec
     return from_plain(checks.CheckResult, result)
 
 
-def finished(run: RunFile, question: Question) -> Finished:
+def result_of(run: RunFile) -> PretrainResult:
     """What a run made."""
-    return Finished(
-        out=question.out,
-        checkpoint=str(question.path("detector.pth")),
-        finetune_config=str(question.path("finetune.py")),
-        report=str(question.path("report.html")),
+    return PretrainResult(
+        checkpoint=run.folder / "detector.pth",
+        finetune_config=run.folder / "finetune.py",
+        report=run.folder / "report.html",
+        out=run.folder,
         metrics=run.results(),
     )
 

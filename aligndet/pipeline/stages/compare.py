@@ -87,13 +87,18 @@ def request_of(question: Question) -> CompareRequest:
 
 
 def check(question: Question) -> str | None:
-    """Build the settings and the config of the runs."""
+    """Do all that comes before the first run, but for the checkpoint that is not there yet."""
     if not (question.compare and question.label_files) or question.generate:
         return None
-    from aligndet.comparison.run_config import base_config
+    import tempfile
+    from dataclasses import replace
+
+    from aligndet.common.console import Console
+    from aligndet.comparison.compare import prepare
 
     asked = settings(request_of(question), checked=True)
-    base_config(asked)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(replace(asked, work_dir=Path(folder)), Console(quiet=True))
     runs = 2 * len(asked.iters) * asked.seeds
     rates = ", ".join(f"{rate:g}" for rate in asked.lrs)
     return f"{runs} runs of {request_of(question).iters} iterations, rates {rates}"
@@ -108,10 +113,10 @@ def settings(request: CompareRequest, checked: bool = False) -> Any:
     """
     from aligndet.comparison.question import make_settings
 
-    checkpoint = None if checked else request.checkpoint
+    starts = {BASELINE: None} if checked else {BASELINE: None, "aligndet": request.checkpoint}
     return make_settings(
         request.detector,
-        {BASELINE: None, "aligndet": checkpoint},
+        starts,
         train=request.labels[0],
         val=request.labels[1],
         images=request.folders[0],
