@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, $(OLDEST)) <= sys.version_info[:2] < (
 KEY := $(shell cat requirements.txt pyproject.toml Makefile | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.set-up-$(KEY)
 
-.PHONY: help setup ops demo test coverage lint wheel clean
+.PHONY: help setup ops demo test mutants coverage lint wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -59,6 +59,9 @@ demo: setup ## the whole job on generated images; IMAGES=folder takes your own
 
 test: setup ## all tests, a process per core; ARGS="-k name" goes to pytest
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal $(ARGS)
+
+mutants: setup ## do the tests notice a change in the method's core? ARGS=momentum tries one part
+	$(PY) benchmarks/mutants.py $(ARGS)
 
 coverage: setup ## is every family of mmdet's detectors served? one pre-training step of each
 	$(PY) -m aligndet check --zoo $(ARGS)
