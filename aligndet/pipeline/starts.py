@@ -12,7 +12,8 @@ from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.image_domain import convert as conversion
 from aligndet.image_domain.backbones import backbone_config, build_backbone, starts_pretrained
-from aligndet.image_domain.methods.insloc import export as insloc
+from aligndet.image_domain.methods import export as parts
+from aligndet.image_domain.methods.contract import DetectorMethod, method_of_model
 from aligndet.image_domain.normalisation import (
     NormalisationError,
     check_normalisation,
@@ -22,12 +23,15 @@ from aligndet.image_domain.normalisation import (
 from aligndet.image_domain.sources import Source, load_source
 from aligndet.pipeline.question import Question
 
-INSLOC = "aligndet.InsLoc"
+
+def method_of_config(config: str) -> DetectorMethod | None:
+    """The image-domain method of a config, where it trains neck and head, too; None for a backbone alone."""
+    return method_of_model(str(read_config(config).model.type))
 
 
 def trains_detector(config: str) -> bool:
     """Whether an image-domain method trains neck and head, too."""
-    return bool(read_config(config).model.type == INSLOC)
+    return bool(config) and method_of_config(config) is not None
 
 
 def give_weights(model: Any, weights: str, whole: bool) -> None:
@@ -66,12 +70,12 @@ def convert_backbone(source: str, detector: str, out: Path) -> tuple[int, int]:
     return len(found.state), len(found.match.missing)
 
 
-def convert_whole(source: str, detector: str, out: Path) -> tuple[int, int]:
+def convert_whole(source: str, detector: str, out: Path, method: DetectorMethod) -> tuple[int, int]:
     """Write what a method that trains backbone, neck and head gives a detector (InsLoc)."""
     weights = load_source(source)
-    found = insloc.export_insloc(weights, insloc.build_detector(read_config(detector)))
-    insloc.save(found, weights, out)
-    return len(found.state), len(found.missing)
+    given = parts.export_parts(weights, method, parts.build_detector(read_config(detector)))
+    parts.save(given, weights, method, out)
+    return len(given.state), len(given.missing)
 
 
 def write_config_backbone(detector: str, out: Path) -> tuple[str, int]:
@@ -185,7 +189,8 @@ def check_method(method: Config, question: Question) -> None:
         model = registry.build(method.model)
     state: Mapping[str, Any] = model.state_dict()
     source = Source(f"--image-config {question.image_config}", dict(state))
-    if method.model.type == INSLOC:
-        insloc.export_insloc(source, insloc.build_detector(config))
+    trains = method_of_model(str(method.model.type))
+    if trains:
+        parts.export_parts(source, trains, parts.build_detector(config))
     else:
         conversion.convert(source, build_backbone(config))

@@ -77,10 +77,14 @@ def run(request: BackboneRequest) -> BackboneResult:
 
     if not request.source:
         return _of_config(request)
-    whole = bool(request.image_config) and starts.trains_detector(request.image_config)
-    convert = starts.convert_whole if whole else starts.convert_backbone
-    tensors, missing = convert(request.source, request.detector, Path(request.out))
-    return BackboneResult(request.source, tensors, missing, whole)
+    out, method = Path(request.out), None
+    if request.image_config:
+        method = starts.method_of_config(request.image_config)
+    if method:
+        tensors, missing = starts.convert_whole(request.source, request.detector, out, method)
+    else:
+        tensors, missing = starts.convert_backbone(request.source, request.detector, out)
+    return BackboneResult(request.source, tensors, missing, method is not None)
 
 
 def _of_config(request: BackboneRequest) -> BackboneResult:

@@ -97,7 +97,7 @@ def built_config(request: BoxDomainRequest, file: Path) -> Any:
     else:
         config = wrap_config(request.detector, *data, file, request.options)
     if request.weights:
-        whole = bool(request.image_config) and trains_detector(request.image_config)
+        whole = trains_detector(request.image_config)
         give_weights(config.model.detector, request.weights, whole)
     set_length(config, request.iters, request.epochs)
     return config

@@ -142,9 +142,7 @@ def _options(request: CompareRequest, checked: bool) -> dict[str, Any]:
     options = dict(request.options)
     if request.weights and not checked:
         model = read_model(request.detector)
-        give_weights(
-            model, request.weights, bool(request.image_config) and trains_detector(request.image_config)
-        )
+        give_weights(model, request.weights, trains_detector(request.image_config))
         options = {"model": {"_delete_": True, **model.to_dict()}, **options}
     return options
 
