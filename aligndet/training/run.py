@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,7 +116,7 @@ def build_runner(
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         images = runner.train_loop.dataloader
     except (KeyError, TypeError, FileNotFoundError, AttributeError, ImportError, AssertionError) as error:
-        raise InputError(f"config: {type(error).__name__}: {_first_line(error)}") from error
+        raise InputError(f"config: {_reason(error)}") from error
     _refuse_no_batch(images, config)
     if max_iters:
         runner.register_hook(StopAfter(max_iters))
@@ -173,5 +174,10 @@ def _refuse_no_batch(loader: Any, config: Config) -> None:
         )
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "")
+def _reason(error: BaseException) -> str:
+    """Why something could not be built, in one line."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    if unknown := re.search(r"([\w.]+) is not in the ([\w:]+) registry", text):
+        name, registry = unknown.groups()
+        return f"{name} is not registered in {registry}; is its module in --import or custom_imports?"
+    return f"{type(error).__name__}: {next(iter(text.strip().splitlines()), '')}"
