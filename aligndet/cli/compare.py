@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--freeze-backbone", action="store_true", help=text)
     options.add(parser, "--out", "default work_dirs/compare", default=Path("work_dirs/compare"))
     options.add(parser, "--dry-run")
+    options.add(parser, "--trust")
     options.add(parser, "--cfg-options")
 
 
@@ -98,6 +99,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         from aligndet.comparison.compare import compare
         from aligndet.comparison.question import make_settings
         from aligndet.comparison.report import write_report
+    from aligndet.common.checkpoints import trusting
     from aligndet.common.console import Console
 
     given = {name: getattr(args, name) for name in SETTINGS}
@@ -106,7 +108,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         runs = planned_runs(settings)
         print("\n".join([*runs, f"{len(runs)} runs, {args.workers} at the same time; nothing was done"]))
         return {"runs": runs}
-    results = compare(settings, Console(args.quiet, args.verbose))
+    with trusting(args.trust):
+        results = compare(settings, Console(args.quiet, args.verbose))
     print(write_report(results, args.out))
     print(f"wrote {args.out}/results.md, results.json, plot.png")
     return results.to_json()

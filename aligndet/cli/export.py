@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
 from aligndet.cli.silence import libraries_silent
+
+if TYPE_CHECKING:
+    from aligndet.transfer.report import TransferReport
 
 SUMMARY = "write the detector inside a pre-training checkpoint as a plain mmdet checkpoint"
 EXAMPLES = """
@@ -41,10 +43,9 @@ def run(args: argparse.Namespace) -> Any:
     return report
 
 
-def _export(args: argparse.Namespace) -> Any:
+def _export(args: argparse.Namespace) -> TransferReport:
     from aligndet.training.config import load_config
-    from aligndet.transfer.export import export_detector
+    from aligndet.transfer.export import export
 
     config = load_config(args.config, options.cfg_options(args)) if args.config else None
-    out: Path = args.out
-    return export_detector(args.checkpoint, out, args.network, config.model if config else None)
+    return export(args.checkpoint, args.out, args.network, config, args.allow_partial, trust=args.trust)

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--workers", "that read images; default 2", default=2)
     options.add(parser, "--seed")
     options.add(parser, "--device")
+    options.add(parser, "--trust")
     options.add(parser, "--cfg-options")
 
 

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--max-boxes")
     add("-k", type=options.positive, default=20, metavar="N", help="neighbours that vote (default 20)")
     options.add(parser, "--seed")
+    options.add(parser, "--trust")
     options.add(parser, "--cfg-options")
 
 

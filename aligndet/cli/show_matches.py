@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--count", "default 4", default=4)
     options.add(parser, "--long-side", "of a pair of views; default 1000", default=1000)
     options.add(parser, "--seed")
+    options.add(parser, "--trust")
     options.add(parser, "--cfg-options")
 
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--max-boxes", "among which neighbours are looked for; default 500", default=500)
     options.add(parser, "--min-side", "default 32", default=32.0)
     options.add(parser, "--seed")
+    options.add(parser, "--trust")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

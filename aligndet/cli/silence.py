@@ -1,8 +1,9 @@
-"""Keep what libraries print while they load and build off the screen."""
+"""How commands load and use libraries: what these print stays off the screen."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,15 +14,20 @@ from typing import TextIO
 
 @contextmanager
 def libraries_silent(args: argparse.Namespace) -> Iterator[TextIO]:
-    """Drop all output of what is done inside, unless ``--verbose`` asks for it.
+    """Drop output of what is done inside, unless ``--verbose`` is asked; read weights as ``--trust`` says.
 
     Yields:
         a stream to the screen, for what is to be told meanwhile.
     """
-    from aligndet.common.console import captured
+    with contextlib.ExitStack() as around:
+        screen = sys.stdout
+        if not args.verbose:
+            from aligndet.common.console import captured
 
-    if args.verbose:
-        yield sys.stdout
-        return
-    with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log.txt") as screen:
+            folder = around.enter_context(tempfile.TemporaryDirectory())
+            screen = around.enter_context(captured(Path(folder) / "log.txt"))
+        if getattr(args, "trust", False):
+            from aligndet.common.checkpoints import trusting
+
+            around.enter_context(trusting())
         yield screen
