@@ -17,7 +17,7 @@ STOCK = {
     "faster_rcnn": "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
     "mask_rcnn": "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py",
     "detr": "mmdet::detr/detr_r50_8xb2-150e_coco.py",
-    # one for each further way of matching, see tests/test_adapters_families.py
+    # one for each further way of matching, see tests/box_domain/adapters/test_families.py
     "gfl": "mmdet::gfl/gfl_r50_fpn_1x_coco.py",
     "vfnet": "mmdet::vfnet/vfnet_r50_fpn_1x_coco.py",
     "ddod": "mmdet::ddod/ddod_r50_fpn_1x_coco.py",
@@ -58,7 +58,16 @@ def detector(name: str) -> ConfigDict:
     for part in ("encoder", "decoder"):
         if part in model:
             model[part].num_layers = 2
+    if name == "sparse_rcnn":
+        _two_stages(model)
     return model
+
+
+def _two_stages(model: ConfigDict) -> None:
+    """Sparse R-CNN with two of its six stages."""
+    head = model.roi_head
+    head.update(num_stages=2, stage_loss_weights=[1, 1], bbox_head=head.bbox_head[:2])
+    model.train_cfg.rcnn = model.train_cfg.rcnn[:2]
 
 
 def _shallow(model: ConfigDict) -> None:
@@ -73,6 +82,13 @@ def _shallow(model: ConfigDict) -> None:
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def fill(network: Any) -> None:
+    """Give the layers weights that mmdet leaves as uninitialised memory, which may be NaN."""
+    for module in network.modules():
+        if type(module).__name__ == "TridentConv":
+            torch.nn.init.kaiming_normal_(module.weight)
 
 
 def boxes_of(count: int, size: int, generator: torch.Generator) -> torch.Tensor:

@@ -58,6 +58,34 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     torch.testing.assert_close(grad_blocked, grad_whole)
 
 
+def test_a_block_holds_as_many_similarities_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: 80 slots and room for 200 similarities leave two queries a block."""
+    online, momentum = random_slots(0), random_slots(1)
+    queries = int(torch.isin(online.ids, momentum.ids[momentum.ids >= 0]).sum())
+    blocks: list[int] = []
+    softplus = F.softplus
+
+    def counted(margin: Tensor) -> Tensor:
+        blocks.append(len(margin))
+        return softplus(margin)
+
+    monkeypatch.setattr("aligndet.box_domain.contrast.F.softplus", counted)
+    monkeypatch.setattr("aligndet.box_domain.contrast.BLOCK", 200)
+    box_contrast(online, momentum)
+    assert len(blocks) == -(-queries // 2)
+    monkeypatch.setattr("aligndet.box_domain.contrast.BLOCK", 10)  # less than a row: still a query a block
+    blocks.clear()
+    box_contrast(online, momentum)
+    assert len(blocks) == queries
+
+
+def test_the_gradient_is_scaled_by_what_follows() -> None:
+    online, momentum = random_slots(0), random_slots(1)
+    (once,) = torch.autograd.grad(box_contrast(online, momentum), online.embeddings)
+    (thrice,) = torch.autograd.grad(3 * box_contrast(online, momentum), online.embeddings)
+    torch.testing.assert_close(thrice, 3 * once)
+
+
 def test_momentum_gets_no_gradient() -> None:
     online, momentum = random_slots(0), random_slots(1)
     box_contrast(online, momentum).backward()
@@ -136,7 +164,12 @@ def test_descent_makes_two_views_find_each_other() -> None:
     [
         (lambda a, b: box_contrast(a, b, temperature=0), "temperature"),
         (lambda a, b: box_contrast(a, b, missing_key="drop"), "missing_key"),  # type: ignore[arg-type]
-        (lambda a, b: box_contrast(a, Slots(torch.randn(2, 3), torch.arange(2))), "width"),
+        (lambda a, b: box_contrast(a, b, temperature=-0.5), "temperature"),
+        (
+            lambda a, b: box_contrast(a, Slots(torch.randn(2, 3), torch.arange(2))),
+            "width 16, momentum embeddings 3",
+        ),
+        (lambda a, b: box_contrast(a, Slots(torch.randn(2, 99), torch.arange(2))), "width"),
         (lambda a, b: Slots(torch.randn(2, 3), torch.arange(3)), "embeddings"),
     ],
 )

@@ -12,7 +12,7 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.freezing import freeze, hold_still
 from aligndet.common.configs import read_config
 from aligndet.transfer.stock import without_downloads
-from tests.small import batch
+from tests.small import batch, fill
 
 HRNET = {
     f"stage{n}": {
@@ -73,7 +73,7 @@ def test_a_frozen_backbone_is_still_in_training(name: str) -> None:
     torch.manual_seed(0)
     init_default_scope("mmdet")
     backbone = MODELS.build({"type": name, **BACKBONES[name]})
-    backbone.init_weights()  # a TridentConv is made of uninitialised memory, which may be NaN
+    fill(backbone)
     image = torch.randn(2, 3, 64, 64)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     freeze(backbone)
