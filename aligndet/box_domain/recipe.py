@@ -17,10 +17,9 @@ from mmengine.logging import print_log
 import aligndet
 from aligndet.box_domain.adapters import Adapter, adapter_for
 from aligndet.common.configs import read_config
+from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
 
-#: Short sides of views, as parts of the largest: 640 to 800 pixels in the paper.
-SIDES = (0.8, 0.84, 0.88, 0.92, 0.96, 1.0)
 #: Keys that a recipe gives.
 SCHEDULE = (
     *("train_cfg", "optim_wrapper", "param_scheduler", "custom_hooks", "auto_scale_lr"),
@@ -47,11 +46,10 @@ def pretraining_config(stock: Config, proposals: str, images: str) -> Config:
         a config that runs as it is, stays valid when dumped, and can be edited.
 
     Raises:
-        ValueError: the config has no model, or one that cannot be served.
-        FileNotFoundError: no such proposals.
+        InputError: the config has no model, or one that cannot be served; or there are no such proposals.
     """
     if "model" not in stock:
-        raise ValueError(f"{stock.filename}: no model in this config; give one that trains a detector.")
+        raise InputError(f"config {stock.filename}: no model in this config; give one that trains a detector")
     recipe = _recipe(stock, adapter_for(ConfigDict(stock.model)))
     num_clusters = max(1, read_proposals(proposals).num_clusters)
     config = {key: copy.deepcopy(stock[key]) for key in RUNTIME if key in stock}
@@ -93,12 +91,18 @@ def _data(stock: Config, loader: ConfigDict, proposals: str, images: str) -> Con
     for step in loader.dataset.pipeline:
         for view in ("online", "momentum"):
             if view in step:
-                step[view][0] = _resize(stock)
+                step[view][0] = _resize(stock, step[view][0]["scales"])
     return loader
 
 
-def _resize(stock: Config) -> dict[str, Any]:
-    """A random size up to the one that the detector is tested at."""
+def _resize(stock: Config, scales: list[tuple[int, int]]) -> dict[str, Any]:
+    """A random size up to the one that the detector is tested at, in the steps of the recipe's short sides.
+
+    Args:
+        stock: of the detector.
+        scales: (long, short) sides of the recipe's views, in pixels.
+    """
+    largest = max(scales, key=min)
     for step in _steps(stock.get("test_dataloader", {}).get("dataset", {}).get("pipeline", [])):
         if str(step.get("type")).endswith("Resize") and isinstance(step.get("scale"), (tuple, list)):
             long, short = max(step["scale"]), min(step["scale"])
@@ -106,11 +110,14 @@ def _resize(stock: Config) -> dict[str, Any]:
                 return {"type": "Resize", "scale": tuple(step["scale"]), "keep_ratio": False}
             break
     else:
-        print_log("no Resize with a scale in test_dataloader: views are made at 1333 x 800 px", "current")
-        long, short = 1333, 800
+        long, short = largest
+        print_log(
+            f"no Resize with a scale in test_dataloader: views are made at {long} x {short} px", "current"
+        )
+    sides = [min(scale) / min(largest) for scale in scales]
     square = long == short
-    scales = [(round(long * side) if square else long, round(short * side)) for side in SIDES]
-    return {"type": "RandomChoiceResize", "scales": scales, "keep_ratio": True}
+    chosen = [(round(long * side) if square else long, round(short * side)) for side in sides]
+    return {"type": "RandomChoiceResize", "scales": chosen, "keep_ratio": True}
 
 
 def _steps(pipeline: Any) -> Iterator[dict[str, Any]]:

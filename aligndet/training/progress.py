@@ -78,6 +78,7 @@ class ProgressHook(Hook):
         self.metrics = scalars(metrics or {})
         write_metrics(runner, runner.iter, self._total(runner), self.metrics)
         shown = [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:1]]
+        shown = shown or ["validation: no detections"]
         self._progress.update(runner.iter, self._total(runner), " · ".join([*self._loss(), *shown]))
 
     def close(self, error: BaseException | None = None) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
+from aligndet.common.checkpoints import find_checkpoint
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import check_normalisation
@@ -81,10 +82,10 @@ def train(
         raise
     finally:
         progress.close(error)
-    latest = find_latest_checkpoint(runner.work_dir)
+    latest = find_checkpoint(Path(config.work_dir))
     return TrainResult(
         work_dir=Path(config.work_dir),
-        checkpoint=Path(config.work_dir) / Path(latest).name if latest else None,
+        checkpoint=Path(config.work_dir) / latest.name if latest else None,
         iters=runner.iter,
         first=progress.first,
         last=progress.last,
