@@ -10,9 +10,12 @@ def put_current_folder_last() -> None:
     """Let modules of the current folder be imported, behind all others.
 
     ``python -m`` puts that folder first, and a user's ``ssl.py`` or ``types.py`` would be imported in place of
-    Python's own. Processes that this one starts do not put it first either.
+    Python's own. Processes that this one starts do not put it first either. A folder that PYTHONPATH names
+    stays where it is.
     """
     here = os.getcwd()
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", here)]
-    sys.path.append(here)
+    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", here):
+        del sys.path[0]
+    if here not in sys.path:
+        sys.path.append(here)
     os.environ["PYTHONSAFEPATH"] = "1"

@@ -48,16 +48,11 @@ def _by_iterations(config: Config, iters: int) -> None:
         schedule["by_epoch"] = False
         schedule.pop("convert_to_iter_based", None)
     config.train_dataloader.sampler = {"type": "InfiniteSampler", "shuffle": True}
-    hooks = config.setdefault("default_hooks", {})
-    interval = max(1, iters // CHECKPOINTS)
-    hooks["checkpoint"] = {
-        **hooks.get("checkpoint", {}),
-        "type": "CheckpointHook",
-        "by_epoch": False,
-        "interval": interval,
-    }
-    hooks["logger"] = {**hooks.get("logger", {}), "type": "LoggerHook"}
-    hooks["logger"]["interval"] = min(hooks["logger"].get("interval", 50), max(1, iters // 10))
+    hooks = dict(config.get("default_hooks") or {})
+    every = {"type": "CheckpointHook", "by_epoch": False, "interval": max(1, iters // CHECKPOINTS)}
+    logged = {"type": "LoggerHook", **hooks.get("logger", {})}
+    logged["interval"] = min(logged.get("interval", 50), max(1, iters // 10))
+    config.default_hooks = {**hooks, "checkpoint": {**hooks.get("checkpoint", {}), **every}, "logger": logged}
     config.log_processor = {**(config.get("log_processor") or {}), "type": "LogProcessor", "by_epoch": False}
 
 

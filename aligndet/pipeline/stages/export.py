@@ -95,34 +95,21 @@ def built_config(request: ExportRequest) -> Any:
 def run(request: ExportRequest) -> ExportResult:
     """Export, and write the config."""
     from aligndet.pipeline.finetune_config import write_finetune
-    from aligndet.transfer.export import export_detector
+    from aligndet.transfer.export import export
 
     folder = Path(request.out)
     weights, config = folder / "detector.pth", folder / "finetune.py"
-    report = export_detector(Path(request.checkpoint), weights)
+    report = export(request.checkpoint, weights, safetensors=True)
     write_finetune(request.detector, built_config(request), config)
     return ExportResult(
         checkpoint=str(weights),
-        safetensors=_safetensors(weights),
+        safetensors=str(weights.with_suffix(".safetensors")),
         config=str(config),
         kept=len(report.kept) + len(report.tiled),
         initial=len(report.initial),
         classifier=len(report.classifier),
         missing=len(report.missing),
     )
-
-
-def _safetensors(weights: Path) -> str:
-    """Write the same tensors as safetensors."""
-    import torch
-    from safetensors.torch import save_file
-
-    out = weights.with_suffix(".safetensors")
-    state = torch.load(weights, map_location="cpu", weights_only=True)["state_dict"]
-    temporary = out.with_name(f".{out.name}.tmp")
-    save_file({key: value.contiguous().clone() for key, value in state.items()}, temporary, {"format": "pt"})
-    temporary.replace(out)
-    return str(out)
 
 
 def lines(result: dict[str, Any]) -> list[str]:
