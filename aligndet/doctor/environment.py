@@ -22,14 +22,17 @@ def check_operators(state: machine.Operators) -> Iterable[Finding]:
 
 
 def check_detectors(error: str) -> Iterable[Finding]:
-    """Whether mmdet's models and the modules of this package can be imported.
-
-    Args:
-        error: what importing them raised, or empty.
-    """
+    """Whether mmdet's models can be imported; ``error`` is what was raised, or empty."""
     if error:
         hint = f"{sys.executable} -m pip install -r requirements.txt"
         yield Finding(FAULT, f"mmdet cannot be imported: {error}", hint)
+
+
+def check_registry(error: str) -> Iterable[Finding]:
+    """Whether the modules of this package register themselves; ``error`` is what was raised, or empty."""
+    if error:
+        hint = f"{sys.executable} -m pip install --force-reinstall --no-deps aligndet, or clone it anew"
+        yield Finding(FAULT, f"aligndet cannot be registered: {error}", hint)
 
 
 def examine() -> list[Finding]:
@@ -38,6 +41,7 @@ def examine() -> list[Finding]:
     ximgproc = machine.has_ximgproc()
     torch_error = machine.import_error("torchvision")
     can_try = not torch_error and distributions.provides(packages, "mmcv")
+    with_models = can_try and distributions.provides(packages, "mmdet")
     checks: list[Callable[[], Iterable[Finding]]] = [
         package.check_python,
         package.check_installation,
@@ -46,15 +50,10 @@ def examine() -> list[Finding]:
         lambda: distributions.check_torch(packages, torch_error),
         lambda: distributions.check_families(packages),
         lambda: check_operators(machine.operators()) if can_try else (),
-        lambda: check_detectors(_model_error(packages) if can_try else ""),
+        lambda: check_detectors(machine.import_error("mmdet.models") if with_models else ""),
+        lambda: check_registry(machine.registry_error() if with_models else ""),
         lambda: distributions.check_opencv(packages, ximgproc),
         lambda: distributions.check_proposals(packages, ximgproc),
         lambda: [Finding(OK, f"devices: {machine.devices()}")],
     ]
     return [finding for check in checks for finding in check()]
-
-
-def _model_error(packages: distributions.Packages) -> str:
-    if not distributions.provides(packages, "mmdet"):
-        return ""
-    return machine.import_error("mmdet.models") or machine.registry_error()

@@ -16,6 +16,12 @@ def test_mmdet_that_does_not_load() -> None:
     assert list(doctor.check_detectors("")) == []
 
 
+def test_package_that_does_not_register() -> None:
+    (fault,) = doctor.check_registry("ModuleNotFoundError: No module named 'aligndet.common.files'")
+    assert (fault.level, "aligndet.common.files" in fault.text) == (FAULT, True)
+    assert list(doctor.check_registry("")) == []
+
+
 @pytest.mark.parametrize(
     ("state", "level", "hint"),
     [
