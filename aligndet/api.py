@@ -189,11 +189,9 @@ def export(
     Raises:
         InputError: no such checkpoint, or one of another detector.
     """
-    from aligndet.common.configs import read_model
-    from aligndet.transfer.export import export_detector
+    from aligndet.transfer.export import export as write_export
 
-    model = None if config is None else read_model(config)
-    return export_detector(Path(checkpoint), Path(out), network, model)
+    return write_export(Path(checkpoint), Path(out), network, config)
 
 
 def compare(

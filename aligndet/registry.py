@@ -6,27 +6,13 @@
 
 from mmengine import registry as root
 
-MODELS = root.Registry(
-    "model",
-    parent=root.MODELS,
-    scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.methods.insloc"],
-)
-HOOKS = root.Registry(
-    "hook",
-    parent=root.HOOKS,
-    scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.methods.insloc"],
-)
-TRANSFORMS = root.Registry(
-    "transform",
-    parent=root.TRANSFORMS,
-    scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.methods.insloc"],
-)
-DATASETS = root.Registry(
-    "dataset",
-    parent=root.DATASETS,
-    scope="aligndet",
-    locations=["aligndet.box_domain", "aligndet.image_domain.folder", "aligndet.image_domain.methods.insloc"],
-)
+#: Methods of the image domain that train more than a backbone; a new one is a module and a line here.
+METHODS = ("aligndet.image_domain.methods.insloc", "aligndet.image_domain.methods.soco")
+
+#: Modules that register something.
+LOCATIONS = ["aligndet.box_domain", "aligndet.image_domain.folder", *METHODS]
+
+MODELS = root.Registry("model", parent=root.MODELS, scope="aligndet", locations=LOCATIONS)
+HOOKS = root.Registry("hook", parent=root.HOOKS, scope="aligndet", locations=LOCATIONS)
+TRANSFORMS = root.Registry("transform", parent=root.TRANSFORMS, scope="aligndet", locations=LOCATIONS)
+DATASETS = root.Registry("dataset", parent=root.DATASETS, scope="aligndet", locations=LOCATIONS)

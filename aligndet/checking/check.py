@@ -21,7 +21,7 @@ from aligndet.checking.batch import two_views
 from aligndet.checking.conditions import CheckError, check_gradients, check_losses, check_still, require, some
 from aligndet.checking.row import NOT_MMDET, OK, REFUSED, Row
 from aligndet.checking.zoo import heads, read_model
-from aligndet.transfer.export import fit, of_classifier
+from aligndet.transfer.fit import fit, of_classifier
 from aligndet.transfer.source import Checkpoint, network_state
 from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet
 

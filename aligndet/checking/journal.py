@@ -18,7 +18,7 @@ from aligndet.checking.row import Row
 #: What a row depends on, below the package: a change there makes rows stale.
 SOURCES = (
     *("box_domain", "ops", "common/configs.py", "configs/_base_"),
-    *("transfer/export.py", "transfer/report.py", "transfer/source.py", "transfer/stock.py"),
+    *("transfer/fit.py", "transfer/report.py", "transfer/source.py", "transfer/stock.py"),
     *("checking/batch.py", "checking/check.py", "checking/conditions.py", "checking/zoo.py"),
 )
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from aligndet.common.checkpoints import write_checkpoint
 from aligndet.common.files import content_hash
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.convert import check_style, convert
 from aligndet.image_domain.sources import load_source
-from aligndet.transfer.export import fit_plain, save
+from aligndet.transfer.fit import fit_plain
 from aligndet.transfer.source import Checkpoint, State, read_checkpoint
 
 
@@ -36,13 +37,13 @@ def fit_start(checkpoint: Path, name: str, model: Any, out_dir: Path) -> tuple[P
     else:
         state, covers = fit_backbone(checkpoint, model)
     out = out_dir / f"{name}-{content_hash(checkpoint)[:12]}.pth"
-    save(state, out, {"aligndet": {"source": checkpoint.name}})
+    write_checkpoint(out, state, {"aligndet": {"source": checkpoint.name}})
     return out, covers
 
 
 def has_heads(source: Checkpoint) -> bool:
     """Whether a checkpoint is of a detector (or of its pre-training) and not of a backbone alone."""
-    return source.is_pretraining or any("_head." in key for key in source.state)
+    return source.is_pretraining or source.is_official or source.is_detector
 
 
 def fit_backbone(checkpoint: Path, model: Any) -> tuple[State, str]:

@@ -161,7 +161,7 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
         trial = Path(folder) / "trial.pth"
         for written_as in WAYS:
             state = {written_as(key): value for key, value in conversion.state.items()}
-            data = checkpoint_bytes(state, _meta(conversion))
+            data = checkpoint_bytes(state, meta_of(conversion))
             trial.write_bytes(data)
             if backbone is None or _loads(backbone, trial, conversion.state):
                 write_bytes(out, data)
@@ -172,7 +172,8 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
     )
 
 
-def _meta(conversion: Conversion) -> dict[str, Any]:
+def meta_of(conversion: Conversion) -> dict[str, Any]:
+    """What is noted beside the tensors."""
     known = conversion.source.normalisation
     return {
         "source": conversion.source.name,

@@ -1,62 +1,194 @@
-"""Turn a pre-training checkpoint into a plain mmdet checkpoint of the stock detector.
+"""Export of every kind of checkpoint: one entry, which finds out by the content what a checkpoint holds.
 
-The keys are the stock detector's. Classifiers are left out, box regression that was trained class-agnostic
-is repeated for every class, and parts that pre-training left out (mask heads) get the stock detector's
-initial values, so that loading into the unmodified detector misses the classifiers and nothing else.
+===============================  ==================================================================
+a checkpoint of                  gives
+===============================  ==================================================================
+box-domain pre-training          the whole stock detector but its classifiers
+the official AlignDet code       the same, for the detector of ``config``
+a detector-level method          backbone, neck, shared layers of the head (``image_domain.methods``)
+a plain detector                 the detector of ``config``, fitted to its classes
+anything with a backbone         the backbone of ``config``'s detector
+===============================  ==================================================================
 """
 
-from collections.abc import Container
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.model import BaseModule
-from torch import Tensor, nn
+from mmengine.config import Config
 
-from aligndet.common.checkpoints import CheckpointError, write_checkpoint
-from aligndet.image_domain.normalisation import normalisation_in
-from aligndet.transfer.report import TransferReport
-from aligndet.transfer.source import (
-    Checkpoint,
-    State,
-    looks_like,
-    network_state,
-    read_checkpoint,
+from aligndet.common.checkpoints import (
+    SAFETENSORS,
+    CheckpointError,
+    trusting,
+    write_checkpoint,
+    write_safetensors,
 )
+from aligndet.common.configs import read_config
+from aligndet.image_domain import convert
+from aligndet.image_domain.backbones import backbone_config, build_backbone
+from aligndet.image_domain.methods.contract import method_of
+from aligndet.image_domain.methods.export import build_detector, export_parts, meta_of, part_of
+from aligndet.image_domain.normalisation import normalisation_in
+from aligndet.image_domain.sources import load_source
+from aligndet.transfer.fit import fit, fit_plain, refuse_other_detector
+from aligndet.transfer.report import TransferReport
+from aligndet.transfer.source import Checkpoint, State, looks_like, network_state, read_checkpoint
 from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers
 
-BOX_SIZE = 4  # a box regressor has this many rows per class
+
+@dataclass(frozen=True)
+class Question:
+    """What :func:`export` was asked for, its checkpoint read."""
+
+    source: Checkpoint
+    network: str
+    config: Config | None
+    allow_partial: bool
+
+    def detector(self) -> Any:
+        """The stock model config; that of ``config``, else the one that was pre-trained.
+
+        Raises:
+            CheckpointError: neither is there.
+        """
+        model = self.config.get("model") if self.config is not None else None
+        if model is None:
+            return pretrained_detector(self.source)
+        return model.get("detector") or model
+
+    def needed_config(self) -> Config:
+        """The config, where nothing in the checkpoint can stand for it.
+
+        Raises:
+            CheckpointError: none was given.
+        """
+        if self.config is None:
+            raise CheckpointError(
+                f"{self.source.path} is not a pre-training checkpoint but {looks_like(self.source.state)}; "
+                "give the detector's config with --config"
+            )
+        return self.config
 
 
-def export_detector(
-    checkpoint: Path, out: Path, network: str = "online", detector: Any = None
+Exported = tuple[State, TransferReport, dict[str, Any]]
+
+
+def export(
+    checkpoint: str | Path,
+    out: str | Path,
+    network: str = "online",
+    config: str | Path | Config | None = None,
+    allow_partial: bool = False,
+    safetensors: bool = False,
+    trust: bool = False,
 ) -> TransferReport:
-    """Write the detector inside a pre-training checkpoint as a plain mmdet checkpoint.
+    """Write what a checkpoint holds of a detector as a plain mmdet checkpoint, for ``load_from``.
 
     Args:
-        checkpoint: written by pre-training.
-        out: where to write ``{'meta', 'state_dict'}``; written atomically.
-        network: ``online`` or ``momentum``.
-        detector: stock model config to export for; None takes the checkpoint's own ``model.detector``.
-            Another number of classes is allowed.
+        checkpoint: a file, or a work dir of training (its latest).
+        out: where to write ``{'meta', 'state_dict'}``, atomically; a name in ``.safetensors`` gives that.
+        network: of box-domain pre-training: ``online`` or ``momentum``.
+        config: of the detector to export for, of any number of classes: a file, ``mmdet::name`` or a config;
+            None takes the one in a checkpoint of box-domain pre-training.
+        allow_partial: accept that a part does not fit the detector wholly.
+        safetensors: write ``OUT`` with that ending beside it, too.
+        trust: read files that can run code.
+
+    Returns:
+        What became of each tensor.
 
     Raises:
-        CheckpointError: not a pre-training checkpoint, one of another detector, or nothing matches.
+        InputError: the checkpoint holds no detector or backbone that fits; nothing is written.
     """
-    source = read_checkpoint(checkpoint)
-    state = network_state(source, network)
-    config = detector if detector is not None else _own_detector(source)
-    stock = build_stock(config)
-    classifiers, trained = classifier_layers(config), box_part_keys(config)
-    state, report = fit(state, stock, classifiers, str(checkpoint), network, trained)
-    _refuse_other_detector(report, type(stock).__name__)
-    known = normalisation_in(source.meta)
-    meta = {"normalisation": known.as_dict() if known else None}
-    save(state, out, {**meta, "aligndet": {"source": source.path.name, "network": network}})
+    out = Path(out)
+    given = config if config is None or isinstance(config, Config) else read_config(str(config))
+    with trusting(trust):
+        question = Question(read_checkpoint(Path(checkpoint)), network, given, allow_partial)
+        state, report, meta = _exporter(question.source)(question)
+    if out.suffix != SAFETENSORS:
+        write_checkpoint(out, state, meta)
+    if safetensors or out.suffix == SAFETENSORS:
+        write_safetensors(out.with_suffix(SAFETENSORS), state, {"source": Path(checkpoint).name})
     return report
 
 
-def _own_detector(source: Checkpoint) -> Any:
-    """The stock model config that was pre-trained."""
+def _exporter(source: Checkpoint) -> Callable[[Question], Exported]:
+    """What exports a checkpoint of this content."""
+    if source.is_pretraining or source.is_official:
+        return _of_box_domain
+    if method_of(source.state):
+        return _of_method
+    return _of_detector if source.is_detector else _of_backbone
+
+
+def _of_box_domain(question: Question) -> Exported:
+    """Box-domain pre-training, this project's or the official one's."""
+    source, config = question.source, question.detector()
+    stock, classifiers, trained = build_stock(config), classifier_layers(config), box_part_keys(config)
+    state = network_state(source, question.network)
+    state, report = fit(state, stock, classifiers, str(source.path), question.network, trained)
+    if not question.allow_partial:
+        refuse_other_detector(report, type(stock).__name__)
+    known = normalisation_in(source.meta)
+    meta = {"normalisation": known.as_dict() if known else None}
+    return state, report, {**meta, "aligndet": {"source": source.path.name, "network": question.network}}
+
+
+def _of_method(question: Question) -> Exported:
+    """A method of the image domain that trains more than a backbone."""
+    method = method_of(question.source.state)
+    assert method is not None
+    source, detector = load_source(str(question.source.path)), build_detector(question.needed_config())
+    parts = export_parts(source, method, detector, question.allow_partial)
+    report = _report(source.name, method.name, parts.state, parts.missing, parts.dropped)
+    return parts.state, report, meta_of(parts, source, method)
+
+
+def _of_detector(question: Question) -> Exported:
+    """A plain detector, for other classes."""
+    source = question.source
+    if question.config is None:
+        raise CheckpointError(
+            f"{source.path} is not a pre-training checkpoint but {looks_like(source.state)}; "
+            "for other classes give the detector's config with --config"
+        )
+    state, report = fit_plain(source, question.detector())
+    known = normalisation_in(source.meta)
+    return state, report, {"normalisation": known.as_dict() if known else None}
+
+
+def _of_backbone(question: Question) -> Exported:
+    """A backbone of any maker, under the detector's names."""
+    config = question.needed_config()
+    source, backbone = load_source(str(question.source.path)), build_backbone(config)
+    convert.check_style(source, backbone_config(config))
+    found = convert.convert(source, backbone, allow_partial=question.allow_partial)
+    state = {f"backbone.{key}": value for key, value in found.state.items()}
+    used = {key for _, key in found.match.pairs}
+    missing = [key for key in build_detector(config).state_dict() if key not in state]
+    report = _report(source.name, "backbone", state, missing, [k for k in source.tensors if k not in used])
+    return state, report, convert.meta_of(found)
+
+
+def _report(
+    name: str, network: str, state: State, missing: Iterable[str], dropped: Iterable[str]
+) -> TransferReport:
+    parts = {key: part_of(key) for key in [*state, *missing, *dropped]}
+    return TransferReport(
+        name, network, list(state), missing=list(missing), dropped=list(dropped), parts=parts
+    )
+
+
+def pretrained_detector(source: Checkpoint) -> Any:
+    """The stock model config that was pre-trained.
+
+    Raises:
+        CheckpointError: the checkpoint does not hold it.
+    """
     model = source.config().get("model", {})
     if not isinstance(model.get("detector"), dict):
         raise CheckpointError(
@@ -64,153 +196,3 @@ def _own_detector(source: Checkpoint) -> Any:
             "give the detector's config with --config"
         )
     return model.detector
-
-
-def fit(
-    source: State,
-    stock: nn.Module,
-    classifiers: list[str],
-    name: str,
-    network: str,
-    trained: Container[str] | None = None,
-) -> tuple[State, TransferReport]:
-    """Give each tensor of the stock detector its value from ``source``, where it has one.
-
-    Args:
-        source: tensors under stock keys.
-        stock: the detector, freshly initialised.
-        classifiers: dotted names of its layers that follow the number of classes.
-        name: of the checkpoint, for the report.
-        network: ``online`` and ``momentum`` networks never give classifiers; a plain ``detector`` gives
-            every tensor of the right shape.
-        trained: keys that pre-training has (:func:`.stock.box_part_keys`); a stock tensor that is none of
-            them (a mask head's) keeps its initial value and is no classifier that is missing. None: all.
-
-    Returns:
-        The state dict for the stock detector, classifiers excepted, and what became of each tensor.
-    """
-    wanted = stock.state_dict()
-    report = TransferReport(name, network, parts={key: part_of(key, stock) for key in {**wanted, **source}})
-    state: State = {}
-    for key, initial in wanted.items():
-        value = source.get(key)
-        per_class = of_classifier(key, classifiers)
-        repeats = regressor_repeats(key, value, initial, stock) if per_class else 0
-        if value is not None and repeats:
-            state[key] = tile(value, repeats)
-            (report.kept if value.shape == initial.shape else report.tiled).append(key)
-        elif value is not None and value.shape == initial.shape and not (per_class and network != "detector"):
-            state[key] = value.clone()
-            report.kept.append(key)
-        elif network != "detector" and trained is not None and key not in trained:
-            state[key] = initial.clone()
-            report.initial.append(key)
-        else:
-            (report.classifier if per_class else report.missing).append(key)
-    report.dropped = unused(source, set(report.kept) | set(report.tiled))
-    return state, report
-
-
-def of_classifier(key: str, classifiers: list[str]) -> bool:
-    """Whether a tensor depends on the classes: a classifier's, or what a class loss keeps for itself.
-
-    GHM's loss keeps a histogram of scores, Seesaw's counts the classes; pre-training has other scores.
-    """
-    return key.rpartition(".")[0] in classifiers or ".loss_cls." in key
-
-
-def unused(source: State, used: set[str]) -> list[str]:
-    """Keys of ``source`` that are not used, further names of a used tensor left out.
-
-    DDQ's decoder takes over layers of the head in its first forward pass, so they are stored twice.
-    """
-    storages = {source[key].data_ptr() for key in used if source[key].numel()}
-    return [key for key in source if key not in used and source[key].data_ptr() not in storages]
-
-
-def regressor_repeats(key: str, value: Tensor | None, initial: Tensor, stock: nn.Module) -> int:
-    """How often a box regressor's four rows repeat to make the stock layer; 0 if that cannot be done.
-
-    The layer must belong to a head that says ``reg_class_agnostic=False`` and has ``num_classes``. A
-    regressor with equal rows for every class (itself made by repeating) counts as one of four rows.
-    """
-    head = owner(key, stock)
-    classes = getattr(head, "num_classes", 0)
-    if value is None or head is None or value.shape[1:] != initial.shape[1:]:
-        return 0
-    if getattr(head, "reg_class_agnostic", True) or len(initial) != BOX_SIZE * classes:
-        return 0
-    blocks = value.reshape(-1, BOX_SIZE, *value.shape[1:]) if len(value) % BOX_SIZE == 0 else value[:0]
-    same = len(blocks) > 0 and bool((blocks == blocks[:1]).all())
-    return classes if same else 0
-
-
-def tile(value: Tensor, repeats: int) -> Tensor:
-    """Repeat the first four rows: ``(4 * n, ...)`` gives ``(4 * repeats, ...)``."""
-    return value[:BOX_SIZE].repeat(repeats, *([1] * (value.ndim - 1)))
-
-
-def owner(key: str, stock: nn.Module) -> nn.Module | None:
-    """The nearest module around a tensor that has a ``num_classes``."""
-    path = key.split(".")[:-1]
-    while path:
-        module: Any = stock.get_submodule(".".join(path))
-        if hasattr(module, "num_classes"):
-            return module  # type: ignore[no-any-return]
-        path.pop()
-    return None
-
-
-def part_of(key: str, stock: nn.Module) -> str:
-    """The part a tensor is reported under: ``neck``, or the head inside a part: ``roi_head.mask_head``."""
-    path = key.split(".")[:-1]
-    try:
-        inner: Any = stock.get_submodule(".".join(path[:2])) if len(path) > 1 else None
-    except AttributeError:
-        inner = None
-    is_head = isinstance(inner, BaseModule) and any(name.startswith("loss") for name in dir(inner))
-    return ".".join(path[:2]) if is_head else key.split(".")[0]
-
-
-def _refuse_other_detector(report: TransferReport, detector: str) -> None:
-    """Raise where a checkpoint does not belong to the detector."""
-    taken = len(report.kept) + len(report.tiled)
-    known = set(report.classifier)
-    foreign = [key for key in report.dropped if key not in known]
-    if not taken:
-        raise CheckpointError(
-            f"{report.source}: none of its {len(foreign)} tensors fits {detector}; it is of another detector"
-        )
-    if foreign or report.missing:
-        kinds = {"does not fit": foreign, "is missing": report.missing}
-        found = "; ".join(f"{len(v)} {k}, such as {v[0]}" for k, v in kinds.items() if v)
-        raise CheckpointError(
-            f"{report.source}: of another detector than {detector} ({taken} tensors fit; {found}). "
-            "Give the config that was pre-trained, or none"
-        )
-
-
-def fit_plain(source: Checkpoint, config: Any) -> tuple[State, TransferReport]:
-    """Fit any detector checkpoint, pre-training or plain, to a detector, whatever its number of classes.
-
-    Raises:
-        CheckpointError: nothing outside the backbone matches, or it is of another detector.
-    """
-    network = "online" if source.is_pretraining else "detector"
-    state = network_state(source, network) if source.is_pretraining else source.state
-    stock = build_stock(config)
-    trained = box_part_keys(config) if source.is_pretraining else None
-    fitted, report = fit(state, stock, classifier_layers(config), str(source.path), network, trained)
-    if source.is_pretraining:
-        _refuse_other_detector(report, type(stock).__name__)
-    if all(report.parts[key] == "backbone" for key in report.kept + report.tiled):
-        raise CheckpointError(
-            f"{source.path}: nothing outside the backbone fits {type(stock).__name__}; "
-            f"it looks like {looks_like(source.state)}"
-        )
-    return fitted, report
-
-
-def save(state: State, out: Path, meta: dict[str, Any]) -> None:
-    """Write an mmdet checkpoint atomically; the same content gives the same bytes."""
-    write_checkpoint(out, state, meta)

@@ -10,11 +10,14 @@ from mmengine.config import Config
 from aligndet.common import checkpoints
 from aligndet.common.checkpoints import CheckpointError
 from aligndet.common.errors import InputError
+from aligndet.image_domain.sources import read_tensors
 
 State = dict[str, torch.Tensor]
 
+#: What the official AlignDet code calls the detector that it trains.
+OFFICIAL = ("online_backbone.", "module.online_backbone.", "backbone.", "module.backbone.")
+
 _LOOKS = (
-    (("online_backbone.", "module.online_backbone."), "a checkpoint of the official AlignDet code"),
     (("teacher.", "student."), "a teacher/student checkpoint (DINO, Soft Teacher)"),
     (("module.encoder_q.", "encoder_q."), "a MoCo checkpoint; it holds a backbone only"),
     (("head.", "classifier.", "fc."), "a classification checkpoint; it holds a backbone and a classifier"),
@@ -39,6 +42,16 @@ class Checkpoint:
     def is_pretraining(self) -> bool:
         """True for a checkpoint of ``BoxDomainPretrainer``."""
         return any(key.startswith("online.") for key in self.state)
+
+    @property
+    def is_official(self) -> bool:
+        """True for pre-training by the official code, which calls the whole detector ``backbone``."""
+        return _official_prefix(self.state) is not None
+
+    @property
+    def is_detector(self) -> bool:
+        """True for a plain detector: it has a head that finds boxes."""
+        return any("_head." in key for key in self.state)
 
     def config(self) -> Config:
         """The config stored in the checkpoint.
@@ -65,16 +78,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     path = checkpoints.checkpoint_file(path)
     content = checkpoints.read_checkpoint(path)
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
-    state = next(
-        (content[key] for key in ("state_dict", "model") if isinstance(content.get(key), dict)), content
-    )
-    tensors = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    if not tensors:
-        raise CheckpointError(f"{path}: no tensors inside; its keys are {sorted(map(str, content))[:8]}")
-    meta = content.get("meta")
-    return Checkpoint(path, tensors, meta if isinstance(meta, dict) else {})
+    meta = content.get("meta") if isinstance(content, dict) else None
+    return Checkpoint(path, read_tensors(content, str(path)), meta if isinstance(meta, dict) else {})
 
 
 def looks_like(state: State) -> str:
@@ -101,6 +106,8 @@ def network_state(checkpoint: Checkpoint, network: str) -> State:
     """
     if network not in ("online", "momentum"):
         raise InputError(f"network must be 'online' or 'momentum', got {network!r}")
+    if checkpoint.is_official:
+        return _official_network(checkpoint, network)
     if not checkpoint.is_pretraining:
         raise CheckpointError(
             f"{checkpoint.path} is not an AlignDet pre-training checkpoint (no 'online.' keys): "
@@ -113,6 +120,23 @@ def network_state(checkpoint: Checkpoint, network: str) -> State:
     if not momentum:
         raise CheckpointError(f"{checkpoint.path} holds no momentum network; use --network online")
     return {**online, **momentum}
+
+
+def _official_network(checkpoint: Checkpoint, network: str) -> State:
+    """The online detector of the official code's checkpoint."""
+    if network != "online":
+        raise CheckpointError(f"{checkpoint.path} is of the official AlignDet code; use --network online")
+    return _below(checkpoint.state, str(_official_prefix(checkpoint.state)))
+
+
+def _official_prefix(state: State) -> str | None:
+    for prefix in OFFICIAL:
+        heads = tuple(f"{prefix}{part}." for part in ("neck", "rpn_head", "roi_head", "bbox_head"))
+        if any(key.startswith(f"{prefix}backbone.") for key in state) and any(
+            key.startswith(heads) for key in state
+        ):
+            return prefix
+    return None
 
 
 def _below(state: State, prefix: str) -> State:

@@ -18,7 +18,7 @@ from aligndet.image_domain.normalisation import (
 )
 from aligndet.cli.main import main
 from aligndet.training.run import load_config
-from aligndet.transfer.export import export_detector
+from aligndet.transfer.export import export
 from aligndet.comparison.inputs import ready_start
 from aligndet.comparison.settings import Start
 from aligndet.transfer.stock import build_stock
@@ -133,7 +133,7 @@ def test_an_exported_detector_records_it_and_a_comparison_checks_it(tmp_path: Pa
     meta = {"cfg": Config({"model": {"detector": detector("fcos")}}).pretty_text}
     online = {f"online.{key}": value for key, value in build_stock(detector("fcos")).state_dict().items()}
     torch.save({"state_dict": online, "meta": meta}, tmp_path / "epoch_12.pth")
-    export_detector(tmp_path / "epoch_12.pth", tmp_path / "detector.pth")
+    export(tmp_path / "epoch_12.pth", tmp_path / "detector.pth")
     exported = torch.load(tmp_path / "detector.pth")["meta"]["normalisation"]
     assert exported == normalisation_of({"model": detector("fcos")}).as_dict()  # type: ignore[union-attr]
     base, start = config(None, **RGB), Start("aligndet", tmp_path / "detector.pth")

@@ -13,8 +13,9 @@ from mmengine.config import Config
 from torch import nn
 
 from aligndet.box_domain.pretrainer import BoxDomainPretrainer
-from aligndet.common.checkpoints import CheckpointError
-from aligndet.transfer.export import export_detector, fit_plain, save
+from aligndet.common.checkpoints import CheckpointError, write_checkpoint
+from aligndet.transfer.export import export
+from aligndet.transfer.fit import fit_plain
 from aligndet.transfer.source import looks_like, read_checkpoint
 from aligndet.transfer.stock import build_stock, without_downloads
 from tests.command import command
@@ -64,7 +65,7 @@ def layer_keys(layers: list[str]) -> set[str]:
 @pytest.mark.parametrize("name", [*PAPER, "deformable_detr", "cascade_rcnn"])
 def test_stock_detector_misses_only_its_classifiers(name: str, tmp_path: Path) -> None:
     before = pretrained(name, tmp_path / "pre.pth")
-    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    report = export(tmp_path / "pre.pth", tmp_path / "out.pth")
     state = torch.load(tmp_path / "out.pth", weights_only=True)["state_dict"]
     result = stock(name).load_state_dict(state, strict=False)
     assert set(result.missing_keys) == layer_keys(CLASSIFIERS[name]) == set(report.classifier)
@@ -82,18 +83,18 @@ def test_a_second_name_of_a_tensor_is_not_foreign(tmp_path: Path) -> None:
     state = content["state_dict"]
     state["online.neck.alias.weight"] = state["online.bbox_head.retina_reg.weight"]
     torch.save(content, tmp_path / "alias.pth")
-    report = export_detector(tmp_path / "alias.pth", tmp_path / "out.pth")
+    report = export(tmp_path / "alias.pth", tmp_path / "out.pth")
     assert "neck.alias.weight" not in report.dropped
     state["online.neck.alias.weight"] = state["online.neck.alias.weight"].clone()
     torch.save(content, tmp_path / "foreign.pth")
     with pytest.raises(CheckpointError, match=r"neck\.alias\.weight"):
-        export_detector(tmp_path / "foreign.pth", tmp_path / "out.pth")
+        export(tmp_path / "foreign.pth", tmp_path / "out.pth")
 
 
 def test_tiled_regressor_is_equivalent(tmp_path: Path) -> None:
     """Every class of the stock head predicts the boxes that the class-agnostic head predicts."""
     before = pretrained("faster_rcnn", tmp_path / "pre.pth")
-    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    report = export(tmp_path / "pre.pth", tmp_path / "out.pth")
     assert report.tiled == ["roi_head.bbox_head.fc_reg.weight", "roi_head.bbox_head.fc_reg.bias"]
     model = stock("faster_rcnn")
     model.load_state_dict(torch.load(tmp_path / "out.pth")["state_dict"], strict=False)
@@ -109,7 +110,7 @@ def test_tiled_regressor_is_equivalent(tmp_path: Path) -> None:
 
 def test_mask_head_has_fixed_initial_values(tmp_path: Path) -> None:
     pretrained("mask_rcnn", tmp_path / "pre.pth")
-    reports = [export_detector(tmp_path / "pre.pth", tmp_path / f"{i}.pth") for i in range(2)]
+    reports = [export(tmp_path / "pre.pth", tmp_path / f"{i}.pth") for i in range(2)]
     states = [torch.load(tmp_path / f"{i}.pth")["state_dict"] for i in range(2)]
     assert len(reports[0].initial) == 12
     assert {reports[0].parts[key] for key in reports[0].initial} == {"roi_head.mask_head"}
@@ -133,7 +134,7 @@ def test_what_a_class_loss_counts_stays_with_the_classifier(
     model = BoxDomainPretrainer(detector=config)
     text = Config({"model": {"type": "aligndet.BoxDomainPretrainer", "detector": config}}).pretty_text
     torch.save({"meta": {"cfg": text}, "state_dict": model.state_dict()}, tmp_path / "pre.pth")
-    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    report = export(tmp_path / "pre.pth", tmp_path / "out.pth")
     assert {key.rpartition(".")[2] for key in report.classifier if ".loss_cls." in key} == state
     assert not report.missing
     MODELS.build(config).load_state_dict(torch.load(tmp_path / "out.pth")["state_dict"], strict=False)
@@ -141,7 +142,7 @@ def test_what_a_class_loss_counts_stays_with_the_classifier(
 
 def test_momentum_network(tmp_path: Path) -> None:
     before = pretrained("retinanet", tmp_path / "pre.pth")
-    report = export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", "momentum")
+    report = export(tmp_path / "pre.pth", tmp_path / "out.pth", "momentum")
     state = torch.load(tmp_path / "out.pth")["state_dict"]
     head = "bbox_head.retina_reg.weight"
     assert torch.equal(state[head], before[f"momentum.{head}"])
@@ -155,14 +156,14 @@ def test_other_number_of_classes(tmp_path: Path) -> None:
     pretrained("faster_rcnn", tmp_path / "pre.pth")
     target = detector("faster_rcnn")
     target.roi_head.bbox_head.num_classes = 3
-    export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", detector=target)
+    export(tmp_path / "pre.pth", tmp_path / "out.pth", config=Config({"model": target}))
     assert len(torch.load(tmp_path / "out.pth")["state_dict"]["roi_head.bbox_head.fc_reg.bias"]) == 12
 
 
 def test_exported_checkpoint_is_refitted_to_other_classes(tmp_path: Path) -> None:
     """80 equal blocks are one regressor: fine-tuning on 3 classes keeps it."""
     before = pretrained("faster_rcnn", tmp_path / "pre.pth")
-    export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+    export(tmp_path / "pre.pth", tmp_path / "out.pth")
     target = detector("faster_rcnn")
     target.roi_head.bbox_head.num_classes = 3
     state, report = fit_plain(read_checkpoint(tmp_path / "out.pth"), target)
@@ -174,7 +175,7 @@ def test_exported_checkpoint_is_refitted_to_other_classes(tmp_path: Path) -> Non
 def test_checkpoint_of_another_detector(tmp_path: Path) -> None:
     pretrained("retinanet", tmp_path / "pre.pth")
     with pytest.raises(CheckpointError, match="of another detector than FCOS"):
-        export_detector(tmp_path / "pre.pth", tmp_path / "out.pth", detector=detector("fcos"))
+        export(tmp_path / "pre.pth", tmp_path / "out.pth", config=Config({"model": detector("fcos")}))
     assert not (tmp_path / "out.pth").exists()
 
 
@@ -184,14 +185,14 @@ def test_nothing_matches(tmp_path: Path) -> None:
     content["state_dict"] = {"online.other.weight": torch.zeros(2)}
     torch.save(content, tmp_path / "pre.pth")
     with pytest.raises(CheckpointError, match="none of its 1 tensors fits RetinaNet"):
-        export_detector(tmp_path / "pre.pth", tmp_path / "out.pth")
+        export(tmp_path / "pre.pth", tmp_path / "out.pth")
 
 
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
         (["backbone.conv1.weight", "neck.x", "bbox_head.y"], "plain detector"),
-        (["online_backbone.backbone.conv1.weight"], "official AlignDet"),
+        (["online_backbone.backbone.conv1.weight"], "keys such as online_backbone"),
         (["module.encoder_q.conv1.weight"], "MoCo"),
         (["conv1.weight", "layer1.0.conv1.weight"], "bare backbone"),
         (["backbone.conv1.weight", "head.fc.weight"], "backbone checkpoint with parts backbone, head"),
@@ -202,8 +203,8 @@ def test_other_checkpoints_are_named(keys: list[str], words: str, tmp_path: Path
     state = {key: torch.zeros(1) for key in keys}
     assert words in looks_like(state)
     torch.save({"state_dict": state}, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match="not an AlignDet pre-training checkpoint"):
-        export_detector(tmp_path / "x.pth", tmp_path / "out.pth")
+    with pytest.raises(CheckpointError, match=r"not a pre-training checkpoint but .*--config"):
+        export(tmp_path / "x.pth", tmp_path / "out.pth")
 
 
 def test_not_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,5 +241,5 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     """prove names runs by the content of their start; a rewritten start must not look new."""
     state = {"a": torch.arange(3.0)}
     for name in ("one.pth", "other.pth"):
-        save(state, tmp_path / name, {"aligndet": {}})
+        write_checkpoint(tmp_path / name, state, {"aligndet": {}})
     assert (tmp_path / "one.pth").read_bytes() == (tmp_path / "other.pth").read_bytes()

@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from aligndet.common.configs import read_config
 from aligndet.ops import stand_in_imports
-from aligndet.transfer.export import export_detector
+from aligndet.transfer.export import export
 from tests.small import detector
 from tests.small_coco import make_coco
 from tests.transfer.test_export import pretrained
@@ -47,7 +47,7 @@ def finetuning(folder: Path) -> Config:
 @pytest.mark.skipif(not TRAIN.is_file(), reason="this mmdet was installed without its tools")
 def test_mmdets_own_train_tool_fine_tunes_an_exported_detector(tmp_path: Path) -> None:
     pretrained("retinanet", tmp_path / "pretraining.pth")
-    export_detector(tmp_path / "pretraining.pth", tmp_path / "detector.pth")
+    export(tmp_path / "pretraining.pth", tmp_path / "detector.pth")
     config = finetuning(tmp_path)
     assert "aligndet" not in config.pretty_text.replace(str(tmp_path), "")
     config.custom_imports = stand_in_imports()  # None where mmcv has compiled operators

@@ -1,0 +1,1 @@
+"""Methods of stage 1 that train more of a detector than its backbone: see :mod:`.contract`."""

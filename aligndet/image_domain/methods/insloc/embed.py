@@ -13,9 +13,8 @@ from mmengine.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
-from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
+from aligndet.common.checkpoints import CheckpointError, checkpoint_file, read_checkpoint
 from aligndet.common.errors import InputError
-from aligndet.image_domain.methods.insloc.export import NotInsLocError
 from aligndet.image_domain.methods.insloc.model import InsLoc
 from aligndet.image_domain.normalisation import config_in
 from aligndet.labels.boxes import read_boxes, with_pixels
@@ -46,13 +45,13 @@ def load_insloc(where: Path) -> tuple[InsLoc, int]:
 
     Raises:
         InputError: no checkpoint there.
-        NotInsLocError: it has no config of an ``aligndet.InsLoc``.
+        CheckpointError: it has no config of an ``aligndet.InsLoc``.
     """
     path = checkpoint_file(where)
     checkpoint = read_checkpoint(path)
     cfg: Any = config_in(checkpoint.get("meta")) if isinstance(checkpoint, dict) else None
     if cfg is None or not str(cfg.get("model", {}).get("type", "")).endswith("InsLoc"):
-        raise NotInsLocError(f"{path}: expected a checkpoint that training wrote for an InsLoc config")
+        raise CheckpointError(f"{path}: expected a checkpoint that training wrote for an InsLoc config")
     with MODELS.switch_scope_and_registry("mmdet") as registry:
         model = registry.build(cfg.model)
     model.load_state_dict(checkpoint["state_dict"])

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from aligndet.box_domain import BoxDomainPretrainer
-from aligndet.image_domain.methods.insloc.export import build_detector
+from aligndet.image_domain.methods.export import build_detector
 from aligndet.image_domain.normalisation import check_normalisation, normalisation_of
 from aligndet.training.run import load_config
 from tests.small import batch
