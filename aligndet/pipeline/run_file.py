@@ -58,10 +58,10 @@ class RunFile:
         return entry["state"] == DONE and entry.get("key") == key and unchanged(self.folder, entry["outputs"])
 
     def begin(self, stage: Stage, key: str) -> None:
-        """A stage begins; what it left with other inputs is deleted, with the same inputs it goes on."""
+        """A stage begins: it goes on where it stopped, and afresh where its inputs or outputs changed."""
         entry = self.stage(stage.name)
         if entry.get("key") not in (None, key) or entry["state"] == DONE:
-            delete(self.folder, stage.outputs if entry.get("key") != key else ())
+            delete(self.folder, stage.outputs)
             entry["seconds"] = 0.0
         entry.update(state=RUNNING, key=key, title=stage.title)
         entry.pop("error", None)
@@ -74,14 +74,15 @@ class RunFile:
         if error:
             entry["error"] = error
         if state == DONE:
-            made = [name for name in stage.outputs if (self.folder / name).exists()]
+            made = [name for name in stage.tokens or stage.outputs if (self.folder / name).exists()]
             entry.update(result=result, outputs=stamps(self.folder, made, entry.get("outputs")))
+            entry["made"] = time.time_ns() if stage.tokens else 0
         self.write()
 
     def mark(self, name: str) -> str:
         """What later stages depend on; empty for a stage that is not done."""
         entry = self.stage(name)
-        return mark(entry["key"], entry["outputs"]) if entry["state"] == DONE else ""
+        return mark(f"{entry['key']} {entry['made']}", entry["outputs"]) if entry["state"] == DONE else ""
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Results of the stages that are done, by name."""

@@ -195,7 +195,7 @@ def _do(run: RunFile, question: Question, stage: Stage, console: Console) -> Non
 
 
 def _check_outputs(folder: Path, stage: Stage) -> None:
-    missing = [name for name in stage.outputs if not (folder / name).exists()]
+    missing = [name for name in (*stage.outputs, *stage.tokens) if not (folder / name).exists()]
     if missing and not stage.partial:
         raise StageError(f"stage '{stage.name}' failed: no {', '.join(missing)} came out of it")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aligndet.pipeline.codec import decisive
@@ -23,6 +23,8 @@ class Stage:
         function: ``module:name`` of what does the work, ``def run(request: Request) -> Result``.
         request: its only argument, a frozen dataclass of plain data.
         outputs: files and folders that it leaves, relative to the out folder.
+        tokens: those files that show that it is done; empty: all outputs. A training's folder may get further
+            files, or lose old checkpoints, and is done all the same.
         inputs: labels of the contents that it reads (:func:`aligndet.pipeline.plan.contents`).
         after: names of earlier stages whose outputs it reads.
         optional: its failure is a warning, and the run goes on. partial: not all outputs need be there.
@@ -33,6 +35,7 @@ class Stage:
     function: str
     request: Any
     outputs: tuple[str, ...]
+    tokens: tuple[str, ...] = field(default=(), kw_only=True)
     inputs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     optional: bool = False

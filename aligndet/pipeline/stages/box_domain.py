@@ -53,6 +53,7 @@ def plan(question: Question) -> Stage:
         f"{__name__}:run",
         request_of(question),
         outputs=(OUT,),
+        tokens=(f"{OUT}/pretrain.py", f"{OUT}/last_checkpoint"),
         inputs=("DETECTOR", "--box-config", "IMAGES", "--proposals"),
         after=("images", "proposals", "backbone"),
     )

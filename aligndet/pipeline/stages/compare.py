@@ -57,6 +57,7 @@ def plan(question: Question) -> Stage | None:
         f"{__name__}:run",
         request_of(question),
         outputs=(OUT,),
+        tokens=(f"{OUT}/results.json",),
         inputs=("DETECTOR", "--train", "--val"),
         after=("images", "backbone", "export"),
     )

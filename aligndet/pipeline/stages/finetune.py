@@ -42,6 +42,7 @@ def plan(question: Question) -> Stage | None:
             gpus=question.gpus,
         ),
         outputs=(OUT,),
+        tokens=(f"{OUT}/last_checkpoint",),
         inputs=("DETECTOR", "--train", "--val"),
         after=("export",),
     )

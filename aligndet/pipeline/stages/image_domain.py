@@ -43,6 +43,7 @@ def plan(question: Question) -> Stage | None:
         f"{__name__}:run",
         _request(question),
         outputs=(OUT,),
+        tokens=(f"{OUT}/last_checkpoint",),
         inputs=("--image-config", "IMAGES"),
         after=("images",),
     )
