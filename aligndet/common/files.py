@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from aligndet.common.errors import InputError
-
 Buffer = bytes | memoryview
 
 
@@ -50,21 +48,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:
     """Write ``value`` as JSON, atomically."""
     write_text(path, json.dumps(value, indent=indent))
-
-
-def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file; ``what`` names its purpose in the errors.
-
-    Raises:
-        InputError: there is no such file.
-        InputError: the file is not JSON.
-    """
-    if not path.is_file():
-        raise InputError(f"{what}: there is no file {path}")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{what}: {path} is not valid JSON ({error})") from error
 
 
 def content_hash(path: Path) -> str:

@@ -6,6 +6,9 @@ G deformable groups.
 Source: Dai et al., Deformable Convolutional Networks, ICCV 2017; Zhu et al., Deformable ConvNets v2, 2019.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -27,6 +30,18 @@ class Geometry(NamedTuple):
     groups: int
     deform_groups: int
 
+    @classmethod
+    def of_version_1(cls, options: Mapping[str, int]) -> Geometry:
+        """Read mmcv's options ``dH``, ``dW``, ``padH``, ``padW``, ``dilationH``, ``dilationW`` and groups."""
+        names = [f"{name}{side}" for name in ("d", "pad", "dilation") for side in "HW"]
+        return cls._make(options[name] for name in [*names, "group", "deformable_group"])
+
+    @classmethod
+    def of_version_2(cls, options: Mapping[str, int]) -> Geometry:
+        """Read mmcv's options ``stride_h``, ``stride_w``, ``pad_h`` and so on."""
+        names = [f"{name}_{side}" for name in ("stride", "pad", "dilation") for side in "hw"]
+        return cls._make(options[name] for name in [*names, "group", "deformable_group"])
+
 
 def deform_conv_forward(
     input: Tensor,
@@ -35,20 +50,10 @@ def deform_conv_forward(
     output: Tensor,
     columns: Tensor,
     ones: Tensor,
-    kW: int,  # noqa: N803  (mmcv's names)
-    kH: int,  # noqa: N803
-    dW: int,  # noqa: N803
-    dH: int,  # noqa: N803
-    padW: int,  # noqa: N803
-    padH: int,  # noqa: N803
-    dilationW: int,  # noqa: N803
-    dilationH: int,  # noqa: N803
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
+    **options: int,
 ) -> None:
-    """Version 1, without bias; ``output`` is written, the buffers and ``im2col_step`` are unused."""
-    geometry = Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
+    """Version 1, without bias; ``output`` is written, the buffers are unused; see :class:`Geometry`."""
+    geometry = Geometry.of_version_1(options)
     output.copy_(_forward(input, weight, offset, None, None, output.shape, geometry))
 
 
@@ -60,20 +65,10 @@ def deform_conv_backward_input(
     grad_offset: Tensor,
     weight: Tensor,
     columns: Tensor,
-    kW: int,  # noqa: N803
-    kH: int,  # noqa: N803
-    dW: int,  # noqa: N803
-    dH: int,  # noqa: N803
-    padW: int,  # noqa: N803
-    padH: int,  # noqa: N803
-    dilationW: int,  # noqa: N803
-    dilationH: int,  # noqa: N803
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
+    **options: int,
 ) -> None:
     """Gradients of version 1 for input and offset, written into ``grad_input`` and ``grad_offset``."""
-    geometry = Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
+    geometry = Geometry.of_version_1(options)
     grads = _backward(grad_output, input, weight, offset, None, geometry)
     grad_input.copy_(grads[0])
     _put_window(grad_offset, grads[2])
@@ -86,21 +81,11 @@ def deform_conv_backward_parameters(
     grad_weight: Tensor,
     columns: Tensor,
     ones: Tensor,
-    kW: int,  # noqa: N803
-    kH: int,  # noqa: N803
-    dW: int,  # noqa: N803
-    dH: int,  # noqa: N803
-    padW: int,  # noqa: N803
-    padH: int,  # noqa: N803
-    dilationW: int,  # noqa: N803
-    dilationH: int,  # noqa: N803
-    group: int,
-    deformable_group: int,
     scale: float,
-    im2col_step: int,
+    **options: int,
 ) -> None:
     """Gradient of version 1 for the weight, times ``scale``, added to ``grad_weight``."""
-    geometry = Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
+    geometry = Geometry.of_version_1(options)
     # torchvision has one kernel for all gradients; the weight is only read for its shape here
     grads = _backward(grad_output, input, grad_weight, offset, None, geometry)
     grad_weight.add_(grads[1].to(grad_weight.dtype), alpha=scale)
@@ -115,20 +100,11 @@ def modulated_deform_conv_forward(
     mask: Tensor,
     output: Tensor,
     columns: Tensor,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_h: int,
-    pad_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    group: int,
-    deformable_group: int,
     with_bias: bool,
+    **options: int,
 ) -> None:
     """Version 2; ``output`` is written, the buffers are unused."""
-    geometry = Geometry(stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
+    geometry = Geometry.of_version_2(options)
     output.copy_(_forward(input, weight, offset, mask, bias if with_bias else None, output.shape, geometry))
 
 
@@ -146,20 +122,11 @@ def modulated_deform_conv_backward(
     grad_offset: Tensor,
     grad_mask: Tensor,
     grad_output: Tensor,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_h: int,
-    pad_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    group: int,
-    deformable_group: int,
     with_bias: bool,
+    **options: int,
 ) -> None:
     """Gradients of version 2, written into the five ``grad_`` tensors (``grad_bias`` only ``with_bias``)."""
-    geometry = Geometry(stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
+    geometry = Geometry.of_version_2(options)
     grads = _backward(grad_output, input, weight, offset, mask, geometry)
     grad_input.copy_(grads[0])
     grad_weight.copy_(grads[1])

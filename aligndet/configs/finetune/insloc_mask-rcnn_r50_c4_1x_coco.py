@@ -4,7 +4,7 @@
 # mmdet's C4 detectors are for Caffe weights; stage, stride and normalisation are changed to those of InsLoc.
 _base_ = [
     "mmdet::_base_/models/mask-rcnn_r50-caffe-c4.py",
-    "mmdet::_base_/datasets/coco_instance.py",
+    "../_base_/coco_instance_multiscale.py",
     "../_base_/finetune_90k.py",
 ]
 
@@ -15,15 +15,3 @@ model = dict(
     backbone=dict(style="pytorch", frozen_stages=-1, norm_eval=False, norm_cfg=norm_cfg, init_cfg=None),
     roi_head=dict(shared_head=dict(style="pytorch", norm_cfg=norm_cfg, norm_eval=False)),
 )
-pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(
-        type="RandomChoiceResize",
-        scales=[(1333, 640), (1333, 672), (1333, 704), (1333, 736), (1333, 768), (1333, 800)],
-        keep_ratio=True,
-    ),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
-train_dataloader = dict(sampler=dict(type="InfiniteSampler", shuffle=True), dataset=dict(pipeline=pipeline))

@@ -4,7 +4,7 @@
 # The published fine-tuning has one more norm, after the first fc; a stock head has none there.
 _base_ = [
     "mmdet::_base_/models/mask-rcnn_r50_fpn.py",
-    "mmdet::_base_/datasets/coco_instance.py",
+    "../_base_/coco_instance_multiscale.py",
     "../_base_/finetune_90k.py",
 ]
 
@@ -18,15 +18,3 @@ model = dict(
         mask_head=dict(norm_cfg=norm_cfg),
     ),
 )
-pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(
-        type="RandomChoiceResize",
-        scales=[(1333, 640), (1333, 672), (1333, 704), (1333, 736), (1333, 768), (1333, 800)],
-        keep_ratio=True,
-    ),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
-train_dataloader = dict(sampler=dict(type="InfiniteSampler", shuffle=True), dataset=dict(pipeline=pipeline))

@@ -4,7 +4,7 @@
 # Against a random start, over label fractions and seeds: aligndet compare (docs/results.md has the command).
 _base_ = [
     "mmdet::_base_/models/retinanet_r50_fpn.py",
-    "mmdet::_base_/datasets/coco_detection.py",
+    "../_base_/coco_256px.py",
     "mmdet::_base_/schedules/schedule_1x.py",
     "mmdet::_base_/default_runtime.py",
 ]
@@ -23,21 +23,4 @@ model = dict(
     bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2),
 )
 
-resize = dict(type="Resize", scale=(256, 256), keep_ratio=True)
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True),
-    resize,
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    resize,
-    dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
-]
-train_dataloader = dict(batch_size=8, dataset=dict(filter_cfg=dict(min_size=1), pipeline=train_pipeline))
-val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=0.005), clip_grad=dict(max_norm=10, norm_type=2))
