@@ -254,8 +254,8 @@ def test_without_a_filter_boxes_stay_as_they_come(tmp_path: Path) -> None:
 
 
 def start_slow_run(source: Path, out: Path, log: Path, workers: int = 1) -> subprocess.Popen[bytes]:
-    tool = TESTS.parents[1] / "tools" / "make_proposals.py"
-    command = [sys.executable, str(tool), str(source), str(out), "--backend", f"{HERE}:fake_backend"]
+    command = [sys.executable, "-m", "aligndet", "proposals", "make", str(source), str(out)]
+    command += ["--backend", f"{HERE}:fake_backend"]
     command += ["--backend-options", f"log={log}", "delay=0.1", "--chunk", "2", "--workers", str(workers)]
     paths = os.pathsep.join([str(TESTS.parents[1]), str(TESTS)])
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.DEVNULL)
