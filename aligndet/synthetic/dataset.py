@@ -15,15 +15,7 @@ from aligndet.common.files import write_bytes
 from aligndet.synthetic.scene import Scene, render_scene
 from aligndet.synthetic.shapes import CLASSES
 
-SPLITS: dict[str, float] = {"train": 0.2, "val": 0.2, "test": 0.1, "unlabelled": 0.5}  # shares of all images
-
-
-def split_counts(images: int) -> dict[str, int]:
-    """Images per split: the shares of SPLITS, each at least one, the rest unlabelled."""
-    if images < len(SPLITS):
-        raise ValueError(f"a demo set needs at least {len(SPLITS)} images, one per split; got {images}")
-    counts = {name: max(1, int(images * share)) for name, share in SPLITS.items() if name != "unlabelled"}
-    return {**counts, "unlabelled": images - sum(counts.values())}
+SPLITS = ("train", "val", "test", "unlabelled")
 
 
 def write_dataset(

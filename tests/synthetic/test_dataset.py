@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,7 +10,7 @@ import numpy as np
 import pytest
 
 from aligndet.proposals import recall
-from aligndet.synthetic.dataset import SPLITS, scene_of, split_counts, write_dataset
+from aligndet.synthetic.dataset import scene_of, write_dataset
 from aligndet.synthetic.scene import mask_boxes, render_scene
 from aligndet.synthetic.shapes import CLASSES, SHAPES
 from aligndet.synthetic.textures import TEXTURES
@@ -175,27 +173,8 @@ def test_selective_search_has_something_to_find() -> None:
     assert 0.5 < found < 1.0
 
 
-def test_split_counts() -> None:
-    assert split_counts(300) == {"train": 60, "val": 60, "test": 30, "unlabelled": 150}
-    for images in (4, 7, 101):
-        counts = split_counts(images)
-        assert sum(counts.values()) == images
-        assert min(counts.values()) >= 1
-        assert counts.keys() == SPLITS.keys()
-    with pytest.raises(ValueError, match="at least 4"):
-        split_counts(3)
-
-
 def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"unknown split dev; expected train"):
         write_dataset(tmp_path, {"dev": 1})
     with pytest.raises(ValueError, match=r"size=8"):
         write_dataset(tmp_path, {"val": 1}, size=8)
-
-
-def test_tool(tmp_path: Path) -> None:
-    tool = Path(__file__).parents[2] / "tools" / "make_demo_data.py"
-    command = [sys.executable, str(tool), str(tmp_path), "--images", "8", "--size", "64", "--val", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "1 train, 2 val, 1 test, 5 unlabelled" in done.stdout
-    assert len(list(tmp_path.rglob("*.jpg"))) == 9
