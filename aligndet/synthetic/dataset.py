@@ -56,7 +56,7 @@ def write_dataset(
 
 def scene_of(split: str, number: int, size: int, seed: int) -> Scene:
     """The picture that a set of this seed has at this place."""
-    return render_scene(size, np.random.default_rng([seed, list(SPLITS).index(split), number]))
+    return render_scene(size, np.random.default_rng([seed, SPLITS.index(split), number]))
 
 
 def _write_split(out: Path, split: str, count: int, size: int, seed: int, bar: Any) -> dict[str, Any]:
