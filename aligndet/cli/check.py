@@ -67,18 +67,39 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _configs(args: argparse.Namespace) -> dict[str, Any]:
     rows = []
     with libraries_silent(args) as screen:
-        from aligndet.checking.row import OK
-
-        for row in _checked(args):
+        for row in _rows(args):
             rows.append(row)
             print(_verdict(row), file=screen, flush=True)
+        from aligndet.checking.row import OK
     result = {"configs": [row.to_dict() for row in rows]}
     if any(row.status != OK for row in rows):
         raise CommandFailedError(result)
     return result
 
 
-def _checked(args: argparse.Namespace) -> Iterator[Row]:
+def _rows(args: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row for each config; those that cannot be read come first and cost no process.
+
+    Raises:
+        InputError: the only config cannot be read.
+    """
+    from aligndet.common.configs import read_model
+
+    faults: dict[str, str] = {}
+    for name in args.configs:
+        try:
+            read_model(name)
+        except InputError as error:
+            if len(args.configs) == 1:
+                raise
+            faults[name] = str(error).removeprefix(f"config {name}: ")
+    from aligndet.checking.row import Row
+
+    yield from (Row(name, reason=reason) for name, reason in faults.items())
+    yield from _checked([name for name in args.configs if name not in faults], args)
+
+
+def _checked(names: list[str], args: argparse.Namespace) -> Iterator[Row]:
     """Check each config in a process of its own; the row of one that died says so."""
     import functools
 
@@ -88,7 +109,7 @@ def _checked(args: argparse.Namespace) -> Iterator[Row]:
 
     check = functools.partial(check_config, threads=_threads(args))
     preload = [check_config.__module__, *args.imports]
-    for name, result in each_in_a_process(check, args.configs, args.workers, args.limit, preload):
+    for name, result in each_in_a_process(check, names, args.workers, args.limit, preload):
         yield Row(name, reason=result.reason) if isinstance(result, Died) else result
 
 

@@ -96,6 +96,9 @@ def iterations(text: str) -> str:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare and print the report, or print the runs that there would be."""
     with libraries_silent(args):
+        from aligndet.common.configs import read_model
+
+        read_model(args.config)  # before mmdet is loaded
         from aligndet.comparison.compare import compare
         from aligndet.comparison.question import make_settings
         from aligndet.comparison.report import write_report

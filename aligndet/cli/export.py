@@ -44,6 +44,9 @@ def run(args: argparse.Namespace) -> Any:
 
 
 def _export(args: argparse.Namespace) -> TransferReport:
+    from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
+
+    read_checkpoint(checkpoint_file(args.checkpoint))  # what is none is said before mmdet is loaded
     from aligndet.training.config import load_config
     from aligndet.transfer.export import export
 

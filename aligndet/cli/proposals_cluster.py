@@ -61,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Cluster, write, print the sizes of the clusters."""
     with libraries_silent(args):
+        from aligndet.common.configs import read_config
+
+        read_config(args.config)  # before mmdet is loaded
         from aligndet.box_domain.pseudo_classes import clusters
     from aligndet.proposals.formats import read_proposals
 

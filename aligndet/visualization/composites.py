@@ -7,6 +7,7 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.visualization.drawing import Colour, caption, draw_boxes, montage
+from aligndet.visualization.views import training_data
 
 BRANCHES = ("query", "key")
 TRUE: Colour = (60, 220, 60)  # BGR
@@ -75,7 +76,7 @@ def draw_training_composites(
 
     settings = config.get("model", {}).get("box_augmentation")
     with DATASETS.switch_scope_and_registry(config.get("default_scope", "mmdet")) as registry:
-        dataset = registry.build(config.train_dataloader.dataset)
+        dataset = registry.build(training_data(config))
         augment = BoxAugmentation(**settings) if settings else None
         set_random_seed(seed)
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]

@@ -11,7 +11,7 @@ import numpy as np
 
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.visualization.drawing import caption, draw_boxes, fit, instance_colour, montage
-from aligndet.visualization.views import BRANCHES, THICK, THIN, view_boxes
+from aligndet.visualization.views import BRANCHES, THICK, THIN, training_data, view_boxes
 
 Counts = dict[str, list[Counter[int]]]
 
@@ -101,7 +101,7 @@ def draw_training_matches(
     if weights is not None:
         pretrainer.load_state_dict(weights)
     with DATASETS.switch_scope_and_registry(scope) as registry:
-        dataset = registry.build(config.train_dataloader.dataset)
+        dataset = registry.build(training_data(config))
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]
         items = [dataset[int(number)] for number in chosen]
     boxes = [{branch: view_boxes(item["data_samples"][branch]) for branch in BRANCHES} for item in items]

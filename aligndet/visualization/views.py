@@ -52,6 +52,18 @@ def view_boxes(sample: Any) -> tuple[np.ndarray, list[int]]:
     return corners.cpu().numpy().reshape(-1, 4), instances.instance_ids.tolist()
 
 
+def training_data(config: Any) -> Any:
+    """The data set that a config trains on.
+
+    Raises:
+        InputError: it trains on none.
+    """
+    dataset = (config.get("train_dataloader") or {}).get("dataset")
+    if dataset is None:
+        raise InputError("the config has no train_dataloader.dataset: give the config of a pre-training")
+    return dataset
+
+
 def draw_training_views(config: Any, count: int = 4, long_side: int = 1000, seed: int = 0) -> np.ndarray:
     """Draw ``count`` pairs of views of a pre-training config's own data, one below the other.
 
@@ -65,7 +77,7 @@ def draw_training_views(config: Any, count: int = 4, long_side: int = 1000, seed
     from mmengine.runner import set_random_seed
 
     with DATASETS.switch_scope_and_registry(config.get("default_scope", "mmdet")) as registry:
-        dataset = registry.build(config.train_dataloader.dataset)
+        dataset = registry.build(training_data(config))
         set_random_seed(seed)
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]
         return montage([fit(draw_views(dataset[int(i)]), long_side) for i in chosen], columns=1)

@@ -96,6 +96,16 @@ MISTAKES = {
         "backbone",
     ),
     "config that is no Python": ("show views broken.py o.png", "show views", "broken.py: line 1"),
+    "config that trains on nothing": ("show views none.py o.png", "show views", "train_dataloader"),
+    "check of detectron2's config": ("check d2.yaml", "check", "it is for detectron2"),
+    "check without a model": ("check none.py", "check", "none.py: it has no model"),
+    "export of no checkpoint": ("export weights.pth out.pth", "export", "weights.pth"),
+    "export to a picture": (
+        "export weights.pth out.png",
+        "export",
+        "out.png: expected a name that ends",
+    ),
+    "fine-tuning without a model": (COMPARE.replace("{config}", "none.py"), "compare", "none.py"),
     "config of a missing module": ("show views needs.py o.png", "show views", "no_such_module_at_all"),
     "no such config": (
         "check mmdet::retinanet/retinanet_r18_fpn_1x_coc.py",
