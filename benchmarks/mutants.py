@@ -55,7 +55,7 @@ PARTS = {
             *(f"{RECIPES}/recipe_{name}.py" for name in ("adamw", "cnn_two_stage", "transformer")),
             *(f"{RECIPES}/{name}.py" for name in ("generated", "pretrain_1x")),
         ),
-        ("tests/box_domain/test_recipe.py",),
+        ("tests/box_domain/test_recipe.py", "-k", "not train_command"),
     ),
 }
 #: What the tests import beside this package; loaded before any fork.

@@ -26,6 +26,10 @@ from aligndet.common.errors import InputError
 #: Elements of one block of similarities: 2 M floats stay near the cache of a CPU and fill a GPU.
 BLOCK = 1 << 21
 
+#: Below this temperature, a pair may be so much nearer than all negatives that float32 would lose these.
+LOW_TEMPERATURE = 0.05
+LEAST = torch.finfo(torch.float32).min
+
 
 def box_contrast(
     online: Slots,
@@ -76,22 +80,21 @@ def _query_weights(online_ids: Tensor, momentum_ids: Tensor, missing_key: str) -
         ``weights (q,)``: 1 / (number of ids * queries of the id * keys of the id), zero for slots that
         are no query; ``self_keyed (q,)`` bool.
     """
+    if missing_key not in ("skip", "self"):
+        raise InputError(f"box_contrast: missing_key must be 'skip' or 'self', got {missing_key!r}")
     all_ids = torch.cat([online_ids, momentum_ids])
-    _, inverse = all_ids.unique(return_inverse=True)  # (q + k,) ids counted from 0 without gaps
-    q_of, k_of = inverse[: len(online_ids)], inverse[len(online_ids) :]
-    count = int(inverse.max()) + 1 if len(inverse) else 0
-    n_queries = torch.bincount(q_of, minlength=count)[q_of]  # (count,) -> (q,)
-    n_keys = torch.bincount(k_of, minlength=count)[q_of]  # (count,) -> (q,)
+    unique, inverse = all_ids.unique(return_inverse=True)  # (u,), (q + k,)
+    q_of, k_of = inverse.split([len(online_ids), len(momentum_ids)])  # (q,), (k,)
+    n_queries = torch.bincount(q_of, minlength=len(unique))[q_of]  # (u,) -> (q,)
+    n_keys = torch.bincount(k_of, minlength=len(unique))[q_of]  # (u,) -> (q,)
     foreground = online_ids != NO_INSTANCE
     without_key = foreground & (n_keys == 0)
     if missing_key == "self":
         self_keyed, is_query = without_key, foreground
         n_keys = torch.where(without_key, n_queries, n_keys)
-    elif missing_key == "skip":
-        self_keyed, is_query = torch.zeros_like(without_key), foreground & ~without_key
     else:
-        raise InputError(f"box_contrast: missing_key must be 'skip' or 'self', got {missing_key!r}")
-    per_query = is_query.float() / n_queries.clamp(min=1)
+        self_keyed, is_query = torch.zeros_like(without_key), foreground & ~without_key
+    per_query = is_query.float() / n_queries
     n_ids = per_query.sum().clamp(min=1)
     return per_query / (n_keys.clamp(min=1) * n_ids), self_keyed
 
@@ -128,7 +131,8 @@ class _Contrast(Function):
             pair = same & (is_key ^ self_keyed[block, None] if any_self else is_key)
             row, col = pair.nonzero(as_tuple=True)  # (b, s) -> (p,) each
             of_pair = similar[row, col]  # (p,)
-            top = similar.amax(1, keepdim=True)  # (b, 1)
+            candidates = similar.masked_fill(same, LEAST) if temperature < LOW_TEMPERATURE else similar
+            top = candidates.amax(1, keepdim=True)  # (b, 1)
             negative = similar.sub_(top).exp_().masked_fill_(same, 0)  # (b, s)
             total = negative.sum(1)  # (b,)
             margin = (top[:, 0] + total.log())[row] - of_pair  # (b,) -> (p,)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aligndet.box_domain.contrast import box_contrast
+from aligndet.box_domain.contrast import BLOCK, _query_weights, box_contrast
 from aligndet.box_domain.slots import NO_INSTANCE, Slots
 
 
@@ -40,7 +40,7 @@ def random_slots(seed: int, n: int = 40, width: int = 16, ids: int = 8) -> Slots
 def test_equals_the_formula_in_value_and_gradient(seed: int, missing_key: str) -> None:
     online, momentum = random_slots(seed, ids=9), random_slots(seed + 100, n=30, ids=5)
     want = formula(online, momentum, 0.2, missing_key)
-    got = box_contrast(online, momentum, 0.2, missing_key)  # type: ignore[arg-type]
+    got = box_contrast(online, momentum, 0.2, "".join(missing_key))  # type: ignore[arg-type]
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
     (grad_want,) = torch.autograd.grad(want, online.embeddings)
     (grad_got,) = torch.autograd.grad(got, online.embeddings)
@@ -84,6 +84,60 @@ def test_the_gradient_is_scaled_by_what_follows() -> None:
     (once,) = torch.autograd.grad(box_contrast(online, momentum), online.embeddings)
     (thrice,) = torch.autograd.grad(3 * box_contrast(online, momentum), online.embeddings)
     torch.testing.assert_close(thrice, 3 * once)
+
+
+def test_weights_of_pairs() -> None:
+    """1 / (ids * queries of the id * keys of the id), and zero for all that is no query."""
+    online, momentum = torch.tensor([4, 4, 7, 9, -1]), torch.tensor([4, 4, 4, 9, -1, -1])
+    weights, self_keyed = _query_weights(online, momentum, "skip")
+    assert weights.tolist() == pytest.approx([1 / 12, 1 / 12, 0, 1 / 2, 0])
+    assert not self_keyed.any()
+    weights, self_keyed = _query_weights(online, momentum, "self")
+    assert weights.tolist() == pytest.approx([1 / 18, 1 / 18, 1 / 3, 1 / 3, 0])
+    assert self_keyed.tolist() == [False, False, True, False, False]
+    nothing, _ = _query_weights(online, torch.tensor([-1]), "skip")
+    assert nothing.tolist() == [0] * 5
+
+
+def test_one_instance_against_background_equals_the_formula() -> None:
+    online, momentum = random_slots(0, ids=1), random_slots(1, ids=1)
+    torch.testing.assert_close(box_contrast(online, momentum), formula(online, momentum, 0.5))
+
+
+def test_pairs_that_agree_wholly_pull_no_more() -> None:
+    """At a low temperature their share of the gradient is below what float32 holds."""
+    ids = torch.tensor([0, 1])
+    embeddings = torch.eye(2).requires_grad_()
+    loss = box_contrast(Slots(embeddings, ids), Slots(torch.eye(2), ids), temperature=0.005)
+    loss.backward()
+    assert loss.item() == 0
+    assert embeddings.grad is not None
+    assert not embeddings.grad.any()
+
+
+def test_negatives_count_beside_a_pair_that_agrees_wholly() -> None:
+    """At a low temperature they are too far below it for float32, yet another pair feels them."""
+    ids = torch.tensor([0, 1])
+    online = Slots(torch.eye(3)[:2].requires_grad_(), ids)
+    momentum = Slots(torch.tensor([[1.0, 0, 0], [0, 0.1, 1], [0, 1, 0]]), torch.tensor([0, 0, 1]))
+    (want,) = torch.autograd.grad(formula(online, momentum, 0.005), online.embeddings)
+    (got,) = torch.autograd.grad(box_contrast(online, momentum, 0.005), online.embeddings)
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6)
+    (rows,) = torch.autograd.grad(box_contrast(online, momentum, 0.06), online.embeddings)
+    (same,) = torch.autograd.grad(formula(online, momentum, 0.06), online.embeddings)
+    torch.testing.assert_close(rows, same, rtol=1e-4, atol=1e-6)
+
+
+def test_wide_embeddings_and_double_gradients() -> None:
+    online, momentum = random_slots(0, width=300), random_slots(1, width=300)
+    loss = box_contrast(online, momentum) ** 2
+    (gradient,) = torch.autograd.grad(loss, online.embeddings, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_a_block_of_similarities_takes_some_megabytes() -> None:
+    assert 1 << 20 <= BLOCK <= 1 << 22
 
 
 def test_momentum_gets_no_gradient() -> None:
