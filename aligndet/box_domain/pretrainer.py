@@ -18,6 +18,7 @@ from aligndet.box_domain.momentum import follow, follower_of
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
+from aligndet.common.views import preprocessor_of_views
 from aligndet.registry import MODELS
 
 Views = dict[str, Any]
@@ -67,7 +68,9 @@ class BoxDomainPretrainer(BaseModel):
                 "for clustered proposals (DETR) set model.num_clusters."
             )
         config = detector_config(detector)
-        super().__init__(data_preprocessor or two_views(config.pop("data_preprocessor", None)), init_cfg)
+        super().__init__(
+            data_preprocessor or preprocessor_of_views(config.pop("data_preprocessor", None)), init_cfg
+        )
         kind = adapter_for(config)
         config = boxes_only(config)
         kind.prepare(config, num_clusters)
@@ -137,12 +140,6 @@ def detector_config(detector: dict | str) -> ConfigDict:
     """Copy a model config that is given as such, or by the config it stands in."""
     model = read_config(detector).model if isinstance(detector, str) else detector
     return ConfigDict(copy.deepcopy(dict(model)))
-
-
-def two_views(preprocessor: dict | None) -> dict:
-    """Make a preprocessor for both views from that of a detector."""
-    inner = preprocessor or {"type": "mmdet.DetDataPreprocessor"}
-    return {"type": "mmdet.MultiBranchDataPreprocessor", "data_preprocessor": inner}
 
 
 def number_instances(samples: list[Any]) -> None:

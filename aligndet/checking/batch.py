@@ -13,8 +13,8 @@ from torch import Tensor
 SMALLEST, LARGEST = 0.2, 0.5
 
 
-def two_views(images: int = 2, size: int = 128, boxes: int = 6, seed: int = 0) -> dict[str, Any]:
-    """Square images of noise in two views, the momentum one mirrored.
+def generated_batch(images: int = 2, size: int = 128, boxes: int = 6, seed: int = 0) -> dict[str, Any]:
+    """Generate square images of noise in two views, the momentum one mirrored.
 
     Args:
         images: in the batch.
@@ -26,24 +26,24 @@ def two_views(images: int = 2, size: int = 128, boxes: int = 6, seed: int = 0) -
         ``inputs`` and ``data_samples``, each with the lists ``online`` and ``momentum``: images
         ``(3, size, size)`` uint8; samples with xyxy ``bboxes`` in pixels, ``labels`` and ``instance_ids``.
     """
-    luck = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     pixels = [
-        torch.randint(0, 256, (3, size, size), generator=luck, dtype=torch.uint8) for _ in range(images)
+        torch.randint(0, 256, (3, size, size), generator=generator, dtype=torch.uint8) for _ in range(images)
     ]
-    proposals = [_boxes(boxes, size, luck) for _ in range(images)]
-    mirrored = [_mirror(found, size) for found in proposals]
+    proposals = [_boxes(boxes, size, generator) for _ in range(images)]
+    mirrored = [_mirror(one, size) for one in proposals]
     return {
         "inputs": {"online": pixels, "momentum": [image.flip(2) for image in pixels]},
         "data_samples": {
-            "online": [_sample(found, size) for found in proposals],
-            "momentum": [_sample(found, size) for found in mirrored],
+            "online": [_sample(one, size) for one in proposals],
+            "momentum": [_sample(one, size) for one in mirrored],
         },
     }
 
 
-def _boxes(count: int, size: int, luck: torch.Generator) -> Tensor:
-    sides = size * (SMALLEST + (LARGEST - SMALLEST) * torch.rand(count, 2, generator=luck))
-    corner = torch.rand(count, 2, generator=luck) * (size - sides)
+def _boxes(count: int, size: int, generator: torch.Generator) -> Tensor:
+    sides = size * (SMALLEST + (LARGEST - SMALLEST) * torch.rand(count, 2, generator=generator))
+    corner = torch.rand(count, 2, generator=generator) * (size - sides)
     return torch.cat([corner, corner + sides], 1)
 
 

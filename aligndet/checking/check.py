@@ -17,10 +17,11 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters import adapter_for, student
 from aligndet.box_domain.adapters.base import head_config
 from aligndet.box_domain.adapters.refusals import refuse
-from aligndet.checking.batch import two_views
+from aligndet.checking.batch import generated_batch
 from aligndet.checking.conditions import CheckError, check_gradients, check_losses, check_still, require, some
-from aligndet.checking.row import NOT_MMDET, OK, REFUSED, Row
+from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, UNREADABLE, Row
 from aligndet.checking.zoo import heads, read_model
+from aligndet.common.errors import InputError
 from aligndet.transfer.fit import fit, of_classifier
 from aligndet.transfer.source import Checkpoint, network_state
 from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet
@@ -30,7 +31,7 @@ SIZES = (128, 320)
 
 
 def check_config(name: str, threads: int = 0) -> Row:
-    """Check the model of a config of the zoo. Whatever goes wrong is in the row.
+    """Check the model of a config; whatever goes wrong is in the row.
 
     Args:
         name: of the config, see :func:`read_model`.
@@ -39,11 +40,19 @@ def check_config(name: str, threads: int = 0) -> Row:
     started = time.process_time()
     if threads:
         torch.set_num_threads(threads)
-    row = Row(name, family=Path(name).parts[0])
+    row = Row(name, family=Path(name).parts[0], status=UNREADABLE)
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            check_model(read_model(name), row)
+            model = read_model(name)
+            if model is None:
+                row.status, row.reason = NO_DETECTOR, "the config has no model"
+            else:
+                row.status = FAILED
+                check_model(model, row)
+    except InputError as error:
+        row.reason = row.reason or str(error).removeprefix(f"config {name}: ")
+        row.trace = traceback.format_exc()
     except Exception as error:  # one broken model must not end the table
         row.reason = row.reason or one_line(error)
         row.trace = traceback.format_exc()
@@ -110,7 +119,7 @@ def step(model: ConfigDict, row: Row) -> BoxDomainPretrainer:
     trained = [p for p in pretrainer.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(trained, lr=1e-4)
 
-    data = pretrainer.data_preprocessor(two_views(size=row.size), True)
+    data = pretrainer.data_preprocessor(generated_batch(size=row.size), True)
     losses = pretrainer(**data, mode="loss")
     pretrainer.parse_losses(losses)[0].backward()
     row.slots, row.positives = len(seen[0]), int((seen[0].ids >= 0).sum())

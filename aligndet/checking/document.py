@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from aligndet.checking.row import NO_DETECTOR, NOT_MMDET, OK, REFUSED, STATUSES, Row
+from aligndet.checking.row import NO_DETECTOR, NOT_MMDET, OK, REFUSED, STATUSES, UNREADABLE, Row
 from aligndet.common.files import write_text
 
 _HEAD = """# Coverage: every config of mmdet, tried
@@ -30,6 +30,9 @@ compared with their student.
   those of parts that pre-training leaves out (masks, semantics, points), at the stock detector's values;
 - seconds: of the processor, for the whole check.
 """
+
+#: Of configs that are no box detector, or that nobody could try.
+NOT_TRIED = (REFUSED, NOT_MMDET, NO_DETECTOR, UNREADABLE)
 
 _NUMBERS = ("slots", "positives", "contrast", "losses", "kept", "missing", "initial", "seconds")
 
@@ -57,7 +60,7 @@ def write_document(
 def document(rows: list[Row], versions: Mapping[str, str], left: int = 0) -> list[str]:
     """Lines of the document below its introduction."""
     rows = sorted(rows, key=lambda row: row.config)
-    boxes = [row for row in rows if row.status not in (REFUSED, NOT_MMDET, NO_DETECTOR)]
+    boxes = [row for row in rows if row.status not in NOT_TRIED]
     others = [row for row in rows if row not in boxes]
     lines = [
         *totals(rows, left),
@@ -80,7 +83,7 @@ def totals(rows: list[Row], left: int = 0) -> list[str]:
         if models[status]:
             lines.append(f"| {status} | {models[status]} | {configs[status]} | {meaning} |")
     lines.append(f"| all | {len(rows)} | {sum(configs.values())} | |")
-    tried = sum(models[status] for status in models if status not in (REFUSED, NOT_MMDET, NO_DETECTOR))
+    tried = sum(models[status] for status in models if status not in NOT_TRIED)
     lines += ["", f"Of {tried} distinct box detectors {models[OK]} are ok."]
     stale = sum(row.stale for row in rows)
     if stale:

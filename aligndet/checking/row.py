@@ -9,13 +9,15 @@ OK = "ok"
 REFUSED = "refused"
 NO_DETECTOR = "no detector"
 NOT_MMDET = "mmdet cannot"
+UNREADABLE = "cannot be read"
 FAILED = "failed"
 #: Every status, in the order of the document, and what it means.
 STATUSES = {
     OK: "pre-trains, and the export loads into the stock detector",
     FAILED: "does not, and should",
     REFUSED: "refused with a reason",
-    NOT_MMDET: "mmdet itself cannot read or build it",
+    UNREADABLE: "its config, or a module that it imports, cannot be read",
+    NOT_MMDET: "mmdet itself cannot build it",
     NO_DETECTOR: "a config without a model (options of testing, data)",
 }
 
@@ -65,8 +67,8 @@ class Row:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Row:
         """The inverse of :meth:`to_dict`; keys of other versions are ignored."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in data.items() if key in known})
+        names = {item.name for item in fields(cls)}
+        return cls(**{key: value for key, value in data.items() if key in names})
 
     def line(self) -> str:
         """For the terminal."""

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import mmdet
-from mmengine.config import Config
 
-from aligndet.checking.row import NO_DETECTOR, NOT_MMDET
+from aligndet.checking.row import NO_DETECTOR, UNREADABLE
+from aligndet.common.configs import read_config
+from aligndet.common.errors import InputError
 from aligndet.transfer.stock import quiet, without_downloads
 
 
@@ -55,11 +56,14 @@ def read_model(name: str) -> Any:
     """The model section of a config, without weights to download; None where it has none.
 
     Args:
-        name: as :func:`config_names` gives it, or a file.
+        name: as :func:`config_names` gives it, a file, or ``mmdet::folder/name.py``.
+
+    Raises:
+        InputError: there is no such config, or it cannot be read: what it imports counts too.
     """
     with quiet():
         path = folder() / name
-        model = Config.fromfile(path if path.is_file() else name).get("model")
+        model = read_config(str(path) if path.is_file() else name).get("model")
     return None if model is None else without_downloads(model)
 
 
@@ -67,9 +71,9 @@ def describe(name: str) -> Model:
     """What can be said of a config's model without building it."""
     try:
         model = read_model(name)
-    except Exception as error:  # a config is a program: it can fail in any way
-        reason = f"{type(error).__name__}: {error}".replace(f"{folder()}/", "")
-        return Model([name], key=name, status=NOT_MMDET, reason=reason)
+    except InputError as error:
+        reason = str(error).replace(f"{folder()}/", "").removeprefix(f"config {name}: ")
+        return Model([name], key=name, status=UNREADABLE, reason=reason)
     if model is None:
         return Model([name], key=name, status=NO_DETECTOR, reason="the config has no model")
     return Model([name], str(model.get("type")), list(heads(model)), fingerprint(model))

@@ -51,7 +51,11 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
         try:
             detector: nn.Module = MODELS.build(without_downloads(student(config)))
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            raise InputError(f"mmdet cannot build the detector {config.get('type')!r}: {error}") from error
+            hint = "; import what registers it (custom_imports, or --import MODULE)"
+            hint = hint if "registry" in str(error) else ""
+            raise InputError(
+                f"mmdet cannot build the detector {config.get('type')!r}: {error}{hint}"
+            ) from error
         detector.init_weights()  # type: ignore[operator]
     return detector.cpu()
 

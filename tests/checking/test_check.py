@@ -10,9 +10,10 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from aligndet.checking import check, journal, kinds, run, zoo
-from aligndet.checking.batch import two_views
+from aligndet.checking.batch import generated_batch
+from aligndet.checking.configs import check as check_configs
 from aligndet.checking.processes import Died, each_in_a_process
-from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, Row
+from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, UNREADABLE, Row
 from tests.command import command
 from tests.small import detector
 
@@ -26,7 +27,7 @@ def config_file(folder: Path, name: str, model: Any) -> str:
 
 
 def test_views_mirror_each_other() -> None:
-    batch = two_views(images=3, size=96, boxes=4)
+    batch = generated_batch(images=3, size=96, boxes=4)
     for image, mirrored in zip(batch["inputs"]["online"], batch["inputs"]["momentum"], strict=True):
         assert torch.equal(image, mirrored.flip(2))
     for one, other in zip(*batch["data_samples"].values(), strict=True):
@@ -91,6 +92,25 @@ def test_the_student_of_a_distillation() -> None:
     assert check.student(plain) is plain
 
 
+def test_reasons_are_true_and_no_config_ends_the_others(tmp_path: Path) -> None:
+    (tmp_path / "imports.py").write_text("custom_imports = dict(imports=['no_such_package'])\nmodel = dict()")
+    (tmp_path / "syntax.py").write_text("model = dict(\n")
+    (tmp_path / "data.py").write_text("dataset = 1")
+    foreign = detector("retinanet")
+    foreign.bbox_head.type = "HeadOfTheUser"
+    names = [str(tmp_path / name) for name in ("gone.py", "imports.py", "syntax.py", "data.py")]
+    rows = check_configs([*names, config_file(tmp_path, "foreign.py", foreign)])
+    gone, imports, syntax, data, unregistered = rows
+    assert [row.status for row in rows] == [UNREADABLE, UNREADABLE, UNREADABLE, NO_DETECTOR, FAILED]
+    assert "no such file" in gone.reason
+    assert "no_such_package" in imports.reason
+    assert "line" in syntax.reason
+    assert "no model" in data.reason
+    assert "'HeadOfTheUser' is not registered; is its module imported?" in unregistered.reason
+    for row in rows:
+        assert "mmdet cannot" not in row.reason
+
+
 # the zoo
 
 
@@ -132,7 +152,7 @@ def test_configs_that_have_no_model_or_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "data.py").write_text("dataset = 1")
     (tmp_path / "lost.py").write_text("_base_ = 'nowhere.py'")
     assert zoo.describe(str(tmp_path / "data.py")).status == NO_DETECTOR
-    assert zoo.describe(str(tmp_path / "lost.py")).status == NOT_MMDET
+    assert zoo.describe(str(tmp_path / "lost.py")).status == UNREADABLE
 
 
 def test_the_zoo_is_that_of_mmdet() -> None:
@@ -208,5 +228,5 @@ def test_each_config_has_a_line_and_one_that_is_not_ok_counts(
     assert "no_such_package_at_all" in lines[0]
     assert lines[1].startswith(f"{good}: ok: ")
     rows = json.loads(result.read_text())["configs"]
-    assert [row["status"] for row in rows] == [FAILED, OK]
+    assert [row["status"] for row in rows] == [UNREADABLE, OK]
     assert not (tmp_path / "work_dirs").exists(), "only --zoo keeps rows"

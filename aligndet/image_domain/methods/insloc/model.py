@@ -10,6 +10,7 @@ from mmengine.model import BaseModel, ExponentialMovingAverage
 from torch import Tensor
 
 from aligndet.common.errors import InputError
+from aligndet.common.views import preprocessor_of_views
 from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
 from aligndet.image_domain.methods.insloc.encoder import BoxEncoder
 from aligndet.image_domain.methods.insloc.key_queue import KeyQueue
@@ -64,7 +65,7 @@ class InsLoc(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(two_views(data_preprocessor), init_cfg)
+        super().__init__(preprocessor_of_views(data_preprocessor), init_cfg)
         self.strides = list(roi_head["featmap_strides"])
         if foreign := set(augmented_strides) - set(self.strides):
             raise InputError(
@@ -130,12 +131,6 @@ class InsLoc(BaseModel):
                 "(aligndet export) and fine-tune that."
             )
         return self.loss(inputs, data_samples)
-
-
-def two_views(preprocessor: dict | None) -> dict:
-    """A preprocessor for both views from a detector's own."""
-    inner = preprocessor or {"type": "mmdet.DetDataPreprocessor"}
-    return {"type": "mmdet.MultiBranchDataPreprocessor", "data_preprocessor": inner}
 
 
 def contrastive_head(temperature: float = 0.2) -> dict:
