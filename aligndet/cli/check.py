@@ -78,39 +78,18 @@ def _configs(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rows(args: argparse.Namespace) -> Iterator[Row]:
-    """Yield a row for each config; those that cannot be read come first and cost no process.
+    """Yield a row for each config.
 
     Raises:
-        InputError: the only config cannot be read.
+        InputError: the only config cannot be read, which is said before mmdet is loaded.
     """
     from aligndet.common.configs import read_model
 
-    faults: dict[str, str] = {}
-    for name in args.configs:
-        try:
-            read_model(name)
-        except InputError as error:
-            if len(args.configs) == 1:
-                raise
-            faults[name] = str(error).removeprefix(f"config {name}: ")
-    from aligndet.checking.row import Row
+    if len(args.configs) == 1:
+        read_model(args.configs[0])
+    from aligndet.checking.configs import checked
 
-    yield from (Row(name, reason=reason) for name, reason in faults.items())
-    yield from _checked([name for name in args.configs if name not in faults], args)
-
-
-def _checked(names: list[str], args: argparse.Namespace) -> Iterator[Row]:
-    """Check each config in a process of its own; the row of one that died says so."""
-    import functools
-
-    from aligndet.checking.check import check_config
-    from aligndet.checking.processes import Died, each_in_a_process
-    from aligndet.checking.row import Row
-
-    check = functools.partial(check_config, threads=_threads(args))
-    preload = [check_config.__module__, *args.imports]
-    for name, result in each_in_a_process(check, names, args.workers, args.limit, preload):
-        yield Row(name, reason=result.reason) if isinstance(result, Died) else result
+    yield from checked(args.configs, args.workers, args.limit, args.imports)
 
 
 def _verdict(row: Row) -> str:
