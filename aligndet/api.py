@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aligndet.comparison.results import Results
     from aligndet.pipeline.runner import PretrainResult
     from aligndet.proposals.runner import ProposalReport
+    from aligndet.transfer.report import TransferReport
 
 File = str | PathLike[str]
 
@@ -61,6 +62,7 @@ def pretrain(
     amp: bool | None = None,
     seed: int | None = None,
     imports: Sequence[str] | None = None,
+    trust: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> PretrainResult:
@@ -88,6 +90,7 @@ def pretrain(
         image_options, box_options, finetune_options: dotted config keys and their values.
         workers, gpus, amp, seed: of the machine, and of everything random.
         imports: modules that register classes of your own.
+        trust: read files that can run code.
         overwrite: begin anew where a run with other options lies.
         quiet: print nothing.
 
@@ -170,10 +173,13 @@ def export(
     checkpoint: File,
     out: File,
     *,
-    config: str | None = None,
     network: str = "online",
-) -> Any:
-    """Write the detector inside a pre-training checkpoint as a plain mmdet checkpoint.
+    config: str | None = None,
+    allow_partial: bool = False,
+    safetensors: bool = False,
+    trust: bool = False,
+) -> TransferReport:
+    """Write what a checkpoint of any kind holds of a detector as a plain mmdet checkpoint.
 
     Example:
         >>> report = export("runs/photos/box_domain", "detector.pth")  # doctest: +SKIP
@@ -182,16 +188,19 @@ def export(
 
     Args:
         checkpoint: a file, or a work dir, whose latest checkpoint is taken.
-        out: file to write.
+        out: file to write; a name that ends in ``.safetensors`` gives that.
+        network: of box-domain pre-training: ``online`` or ``momentum``.
         config: of the detector; None takes the checkpoint's own.
-        network: ``online`` or ``momentum``.
+        allow_partial: accept that a part does not fit the detector wholly.
+        safetensors: write ``out`` with that ending beside it, too.
+        trust: read files that can run code.
 
     Raises:
         InputError: no such checkpoint, or one of another detector.
     """
-    from aligndet.transfer.export import export as write_export
+    from aligndet.transfer.export import export as write
 
-    return write_export(Path(checkpoint), Path(out), network, config)
+    return write(str(checkpoint), str(out), network, config, allow_partial, safetensors, trust)
 
 
 def compare(

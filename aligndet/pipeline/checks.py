@@ -92,6 +92,7 @@ def check_stages(question: Question) -> CheckResult:
     Raises:
         InputError: one cannot be built, or they do not fit each other.
     """
+    from aligndet.common.checkpoints import trusting
     from aligndet.common.configs import read_config
     from aligndet.image_domain.normalisation import checkpoints_of
 
@@ -100,7 +101,8 @@ def check_stages(question: Question) -> CheckResult:
         check: Any = getattr(module, "check", None)
         stage = module.plan(question)
         if check and stage is not None:
-            lengths[stage.name] = check(question) or ""
+            with trusting(question.trust):
+                lengths[stage.name] = check(question) or ""
     named = [file for _, file in checkpoints_of(read_config(question.detector))]
     files = tuple(str(Path(file).absolute()) for file in named if Path(file).is_file())
     return CheckResult(lengths, files)

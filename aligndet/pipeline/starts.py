@@ -13,7 +13,7 @@ from aligndet.common.errors import InputError
 from aligndet.image_domain import convert as conversion
 from aligndet.image_domain.backbones import backbone_config, build_backbone, starts_pretrained
 from aligndet.image_domain.methods import export as parts
-from aligndet.image_domain.methods.contract import DetectorMethod, method_of_model
+from aligndet.image_domain.methods.contract import method_of_model
 from aligndet.image_domain.normalisation import (
     NormalisationError,
     check_normalisation,
@@ -22,16 +22,12 @@ from aligndet.image_domain.normalisation import (
 )
 from aligndet.image_domain.sources import Source, load_source
 from aligndet.pipeline.question import Question
-
-
-def method_of_config(config: str) -> DetectorMethod | None:
-    """The image-domain method of a config, where it trains neck and head, too; None for a backbone alone."""
-    return method_of_model(str(read_config(config).model.type))
+from aligndet.transfer.export import export
 
 
 def trains_detector(config: str) -> bool:
-    """Whether an image-domain method trains neck and head, too."""
-    return bool(config) and method_of_config(config) is not None
+    """Whether an image-domain method trains neck and head, too; the config may be empty."""
+    return bool(config) and method_of_model(str(read_config(config).model.type)) is not None
 
 
 def give_weights(model: Any, weights: str, whole: bool) -> None:
@@ -70,12 +66,10 @@ def convert_backbone(source: str, detector: str, out: Path) -> tuple[int, int]:
     return len(found.state), len(found.match.missing)
 
 
-def convert_whole(source: str, detector: str, out: Path, method: DetectorMethod) -> tuple[int, int]:
+def convert_whole(source: str, detector: str, out: Path) -> tuple[int, int]:
     """Write what a method that trains backbone, neck and head gives a detector (InsLoc)."""
-    weights = load_source(source)
-    given = parts.export_parts(weights, method, parts.build_detector(read_config(detector)))
-    parts.save(given, weights, method, out)
-    return len(given.state), len(given.missing)
+    report = export(source, out, config=detector)
+    return len(report.kept) + len(report.tiled), len(report.missing)
 
 
 def write_config_backbone(detector: str, out: Path) -> tuple[str, int]:

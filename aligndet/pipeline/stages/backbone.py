@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aligndet.pipeline.codec import NOT_DECISIVE
 from aligndet.pipeline.question import Question
 from aligndet.pipeline.stage import Stage
 
@@ -21,12 +22,14 @@ class BackboneRequest:
         out: file to write.
         source: weights of any maker; empty: those that the detector's config names.
         image_config: of the method that trained the source; empty where it was given.
+        trust: read files that can run code.
     """
 
     detector: str
     out: str
     source: str = ""
     image_config: str = ""
+    trust: bool = field(default=False, metadata=NOT_DECISIVE)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def plan(question: Question) -> Stage | None:
         "backbone",
         f"backbone: {told}",
         f"{__name__}:run",
-        BackboneRequest(question.detector, str(question.path(OUT)), source, trained),
+        BackboneRequest(question.detector, str(question.path(OUT)), source, trained, question.trust),
         outputs=(OUT,),
         inputs=("DETECTOR", "--weights", "--image-config"),
         after=("image_domain",),
@@ -73,18 +76,16 @@ def check(question: Question) -> str | None:
 
 def run(request: BackboneRequest) -> BackboneResult:
     """Convert."""
+    from aligndet.common.checkpoints import trusting
     from aligndet.pipeline import starts
 
     if not request.source:
         return _of_config(request)
-    out, method = Path(request.out), None
-    if request.image_config:
-        method = starts.method_of_config(request.image_config)
-    if method:
-        tensors, missing = starts.convert_whole(request.source, request.detector, out, method)
-    else:
-        tensors, missing = starts.convert_backbone(request.source, request.detector, out)
-    return BackboneResult(request.source, tensors, missing, method is not None)
+    whole = starts.trains_detector(request.image_config)
+    convert = starts.convert_whole if whole else starts.convert_backbone
+    with trusting(request.trust):
+        tensors, missing = convert(request.source, request.detector, Path(request.out))
+    return BackboneResult(request.source, tensors, missing, whole)
 
 
 def _of_config(request: BackboneRequest) -> BackboneResult:

@@ -35,7 +35,7 @@ class ExportResult:
     """What was exported.
 
     Attributes:
-        checkpoint, safetensors, config: the files; safetensors is empty where it could not be written.
+        checkpoint, safetensors, config: the files.
         kept: tensors taken over. initial, classifier, missing: tensors that start at the stock detector's
             initial values, follow the classes, or are random.
     """
@@ -59,7 +59,6 @@ def plan(question: Question) -> Stage:
         outputs=("detector.pth", "detector.safetensors", "finetune.py"),
         inputs=("DETECTOR", "--train", "--val"),
         after=("images", "box_domain"),
-        partial=True,
     )
 
 

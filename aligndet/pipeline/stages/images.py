@@ -66,7 +66,7 @@ def run(request: ImagesRequest) -> ImagesResult:
     if request.generate:
         from aligndet.synthetic.dataset import write_dataset
 
-        write_dataset(Path(request.out), request.generate, SIZE, request.seed, progress=False)
+        write_dataset(Path(request.out), request.generate, SIZE, request.seed)
         return ImagesResult(dict(request.generate))
     left_out = copy_images(Path(request.images), Path(request.out), request.most)
     return ImagesResult(
