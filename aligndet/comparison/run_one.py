@@ -12,6 +12,7 @@ from typing import Any
 import aligndet  # noqa: F401  (before mmdet: provides the stand-in for missing compiled ops)
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json
+from aligndet.common.search_path import put_current_folder_last
 
 
 def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
+    put_current_folder_last()
     import cv2
     import torch
 

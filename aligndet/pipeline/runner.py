@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aligndet.common.console import Console
+from aligndet.common.console import Console, Progress
 from aligndet.common.errors import InputError
 from aligndet.common.machine import usable_cores
 from aligndet.pipeline import checks, plan, run_file
@@ -178,7 +178,7 @@ def _do(run: RunFile, question: Question, stage: Stage, console: Console) -> Non
                 stage.function,
                 stage.request,
                 _place(question),
-                lambda now: progress.update(now["done"], now["total"], now["note"], now["seconds_left"]),
+                lambda now: _tell(progress, now),
             )
             _check_outputs(question.folder, stage)
             progress.note = "; ".join(plan.module_of(stage).lines(result))
@@ -192,6 +192,12 @@ def _do(run: RunFile, question: Question, stage: Stage, console: Console) -> Non
         run.end(stage, state, time.monotonic() - began, result, text)
     for warning in (result or {}).get("warnings", ()):
         run.warn(warning)
+
+
+def _tell(progress: Progress, now: dict[str, Any]) -> None:
+    """Pass on what a stage's process tells; without a note, the last one is over."""
+    progress.note = now["note"]
+    progress.update(now["done"], now["total"], now["note"], now["seconds_left"])
 
 
 def _check_outputs(folder: Path, stage: Stage) -> None:
