@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prefix", default="auto", help="of the backbone in the weights (default: the best match)")
     add(
         "--min-match",
-        type=options.share,
+        type=values.share,
         default=MIN_MATCH,
         metavar="SHARE",
         help=f"least share of the backbone's tensors that must be there (default {MIN_MATCH})",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.failure import CommandFailedError
 from aligndet.cli.silence import libraries_silent
 from aligndet.common.errors import InputError
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--workers", "they share the cores; default 1", default=1)
     add(
         "--limit",
-        type=options.above_zero,
+        type=values.above_zero,
         default=900.0,
         metavar="SECONDS",
         help="for each model (default 900)",

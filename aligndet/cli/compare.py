@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
@@ -53,20 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--percent", "default 1 10 100")
     options.add(parser, "--seeds")
     text = "seeds on which every learning rate is tried (default 1)"
-    add("--search-seeds", type=options.positive, default=1, metavar="N", help=text)
+    add("--search-seeds", type=values.positive, default=1, metavar="N", help=text)
     options.add(parser, "--lr")
     more = "of each run, or PERCENT:N for each fraction; default 1000"
     options.add(parser, "--iters", more, type=iterations, nargs="+", default=["1000"])
     options.add(parser, "--batch", "default: the config's")
     add("--schedule", choices=("step", "cosine"), default="step", help="of the learning rate (default step)")
     options.add(parser, "--workers", "runs; default 1", default=1)
-    add(
-        "--threads", type=options.positive, default=1, metavar="N", help="CPU threads of each run (default 1)"
-    )
+    add("--threads", type=values.positive, default=1, metavar="N", help="CPU threads of each run (default 1)")
     text = "data loading processes of each run (default 0: the run itself)"
-    add("--loaders", type=options.whole, default=0, metavar="N", help=text)
+    add("--loaders", type=values.whole, default=0, metavar="N", help=text)
     text = "iterations between resumable checkpoints (default: a quarter)"
-    add("--save-every", type=options.positive, metavar="N", help=text)
+    add("--save-every", type=values.positive, metavar="N", help=text)
     add("--keep-checkpoints", action="store_true", help="keep the last checkpoint of each run")
     text = "train neck and heads only, for every start (cheaper)"
     add("--freeze-backbone", action="store_true", help=text)
@@ -88,8 +86,8 @@ def iterations(text: str) -> str:
     """``N`` or ``PERCENT:N``."""
     percent, colon, count = text.rpartition(":")
     if colon:
-        options.percentage(percent)
-    options.positive(count)
+        values.percentage(percent)
+    values.positive(count)
     return text
 
 

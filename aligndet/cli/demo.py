@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.pretrain import console_of, typed
 from aligndet.common.errors import InputError
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--val-images")
     options.add(parser, "--out", "default work_dirs/demo, or work_dirs/demo_IMAGES")
     text = "of yours, at most (default 300)"
-    parser.add_argument("--max-images", type=options.positive, default=300, metavar="N", help=text)
+    parser.add_argument("--max-images", type=values.positive, default=300, metavar="N", help=text)
     options.add(parser, "--seeds")
     options.add(parser, "--max-iters")
     options.add_workers(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 
 SUMMARY = "draw label fractions of a COCO file, named as Soft Teacher names them"
 EXAMPLES = """
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("labels", type=paths.file, metavar="FILE", help="COCO json with boxes")
     add("out", type=paths.out_folder, metavar="OUT", help="folder for NAME.FOLD@PERCENT.json")
     options.add(parser, "--percent", "default 1 10 100")
-    add("--folds", type=options.positive, default=5, metavar="N", help="draws of each fraction (default 5)")
+    add("--folds", type=values.positive, default=5, metavar="N", help="draws of each fraction (default 5)")
     options.add(parser, "--seed", "another seed gives other draws")
 
 

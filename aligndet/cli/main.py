@@ -20,6 +20,7 @@ from aligndet.cli import options
 from aligndet.cli.failure import CommandFailedError
 from aligndet.cli.overview import COMMANDS, GROUPS, group_help, overview, version
 from aligndet.cli.parser import Parser
+from aligndet.cli.result import write_result
 from aligndet.common.errors import InputError, nearest
 from aligndet.common.search_path import put_current_folder_last
 
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         put_current_folder_last()
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     words = list(sys.argv[1:] if argv is None else argv)
     text = _text(words)
     if text:
@@ -97,6 +100,8 @@ def _run(command: str, words: list[str]) -> int:
         first = (str(error).strip().splitlines() or [""])[0]
         log = getattr(error, "log", None)
         text = f"failed: {type(error).__name__}: {first}" + (f"; log: {log}" if log else "")
+        if isinstance(error, ImportError):
+            text += "; aligndet doctor says what is missing"
         return _say(name, text, 1, verbose)
 
 
@@ -116,7 +121,7 @@ def _answer(command: str, words: list[str]) -> int:
         if str(failure):
             _say(f"aligndet {command}", failure, 1)
     if args.json is not None:
-        options.write_result(args.json, result)
+        write_result(args.json, result)
     return status
 
 
@@ -144,7 +149,7 @@ def _sigterm_unwinds() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _say(name: str, what: Any, status: int, verbose: bool = False) -> int:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
 import importlib.util
-import math
 from pathlib import Path
 from typing import Any
 
 from aligndet.cli import paths
+from aligndet.cli.values import (
+    above_zero,
+    device_name,
+    key_value,
+    not_negative,
+    percentage,
+    positive,
+    whole,
+)
 from aligndet.common.errors import InputError, nearest
-from aligndet.common.files import write_json
 from aligndet.common.machine import usable_cores
 
 BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
@@ -20,74 +26,6 @@ CONFIG_HELP = "config: a file, or mmdet::folder/name.py, or aligndet::folder/nam
 PICTURE_HELP = "picture to write (.png or .jpg)"
 PROPOSALS_HELP = "proposal store (folder), COCO json, SoCo's json, or a proposal pickle of mmdet"
 WEIGHTS_HELP = "weights: a file, work dir, URL, timm:NAME, torchvision:NAME or mmpretrain::CONFIG"
-
-
-def whole(text: str) -> int:
-    """A whole number, 0 or more."""
-    return _number(text, 0)
-
-
-def positive(text: str) -> int:
-    """A whole number, 1 or more."""
-    return _number(text, 1)
-
-
-def above_zero(text: str) -> float:
-    """A finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return value
-
-
-def not_negative(text: str) -> float:
-    """A finite number, 0 or more."""
-    return 0.0 if text.strip() in ("0", "0.0") else above_zero(text)
-
-
-def percentage(text: str) -> float:
-    """A number in (0, 100]."""
-    value = above_zero(text)
-    if value > 100:
-        raise argparse.ArgumentTypeError(f"expected percent in (0, 100], got {text!r}")
-    return value
-
-
-def share(text: str) -> float:
-    """A number in (0, 1]."""
-    value = above_zero(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"expected a share in (0, 1], got {text!r}")
-    return value
-
-
-def device_name(text: str) -> str:
-    """``cpu``, ``mps``, ``cuda`` or ``cuda:N``."""
-    kind, colon, number = text.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdigit())):
-        raise argparse.ArgumentTypeError(f"expected cpu, mps, cuda or cuda:N, got {text!r}")
-    return text
-
-
-def key_value(text: str) -> str:
-    """``key=value`` as written; what it means is decided when it is used."""
-    key, equals, _ = text.partition("=")
-    if not equals or not key:
-        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
-    return text
-
-
-def _number(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
-    return value
 
 
 #: Every shared option: what ``add_argument`` is given. A command adds its own words behind the help.
@@ -275,26 +213,3 @@ def device_of(args: argparse.Namespace) -> str:
     if (args.device or "").startswith("cuda") and not there:
         raise InputError(f"--device {args.device}: torch sees no GPU; leave it out, or give cpu")
     return args.device or ("cuda" if there else "cpu")
-
-
-def write_result(file: Path, result: Any) -> None:
-    """Write a command's result as json: dataclasses as objects, paths as text, NaN as null."""
-    write_json(file, plain(result), indent=2)
-
-
-def plain(value: Any) -> Any:
-    """Turn a result into what json has: objects, lists, text, finite numbers, true, false, null."""
-    if hasattr(value, "to_dict"):
-        return plain(value.to_dict())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return {field.name: plain(getattr(value, field.name)) for field in fields}
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy's and torch's arrays and numbers
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool | None) else str(value)

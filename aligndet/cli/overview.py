@@ -103,8 +103,4 @@ def aligndet_version() -> str:
 
 
 def _line(command: str) -> str:
-    try:
-        summary = importlib.import_module(COMMANDS[command]).SUMMARY
-    except ModuleNotFoundError:
-        summary = "(not here)"
-    return f"  {command:<19} {summary}"
+    return f"  {command:<19} {importlib.import_module(COMMANDS[command]).SUMMARY}"

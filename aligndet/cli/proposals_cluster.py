@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
@@ -29,15 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--images", "of its file names", required=True)
     options.add(parser, "--config", "names the backbone", required=True)
     options.add(parser, "--weights")
-    add("--clusters", type=options.positive, default=256, metavar="K", help="of k-means (default 256)")
-    add("--dims", type=options.positive, default=256, metavar="N", help="of PCA (default 256)")
+    add("--clusters", type=values.positive, default=256, metavar="K", help="of k-means (default 256)")
+    add("--dims", type=values.positive, default=256, metavar="N", help="of PCA (default 256)")
     add("--level", type=int, default=-1, metavar="N", help="output of the backbone (default -1, the deepest)")
-    add(
-        "--pool", type=options.positive, default=7, metavar="N", help="cells per side of RoIAlign (default 7)"
-    )
+    add("--pool", type=values.positive, default=7, metavar="N", help="cells per side of RoIAlign (default 7)")
     add(
         "--scale",
-        type=options.positive,
+        type=values.positive,
         nargs=2,
         default=(1333, 800),
         metavar="PIXELS",
@@ -45,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--fit-proposals",
-        type=options.positive,
+        type=values.positive,
         default=50_000,
         metavar="N",
         help="proposals the centres are learnt from (default 50000)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 
 if TYPE_CHECKING:
     from aligndet.proposals.options import ProposalOptions
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard", type=shard, metavar="I/N", help="do only part I of N, counted from 0")
     add(
         "--chunk",
-        type=options.whole,
+        type=values.whole,
         default=0,
         metavar="N",
         help="images per resumable part (default: by their number)",

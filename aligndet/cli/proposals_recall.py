@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 
 SUMMARY = "measure how well proposals cover labelled boxes: recall by budget, average recall by size"
 EXAMPLES = """
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("labels", type=paths.file, metavar="LABELS", help="COCO json; crowds are left out")
     parser.add_argument(
         "--budgets",
-        type=options.positive,
+        type=values.positive,
         nargs="+",
         default=list(BUDGETS),
         metavar="N",

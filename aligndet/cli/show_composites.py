@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.silence import libraries_silent
 
 SUMMARY = "draw InsLoc's composites: true boxes green, boxes of the augmentation orange"
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--columns", "pairs of views; default 2", default=2)
     parser.add_argument(
         "--augmented",
-        type=options.whole,
+        type=values.whole,
         default=5,
         metavar="N",
         help="augmented boxes to draw per image (default 5)",

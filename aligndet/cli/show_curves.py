@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 
 SUMMARY = "plot what runs logged: one panel per value, one line per run"
 EXAMPLES = """
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--keys", nargs="+", metavar="KEY", help="values to plot (default: every loss)")
     add(
         "--smooth",
-        type=options.positive,
+        type=values.positive,
         default=1,
         metavar="N",
         help="mean over this many log entries (default 1)",

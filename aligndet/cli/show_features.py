@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.silence import libraries_silent
 from aligndet.common.errors import InputError
 
@@ -32,17 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--val-images")
     options.add(parser, "--weights", "repeatable", action="append", default=[])
     add("--random", action="store_true", help="also the backbone with random weights")
-    add("--side", type=options.positive, default=128, metavar="PIXELS", help="of a crop (default 128)")
+    add("--side", type=values.positive, default=128, metavar="PIXELS", help="of a crop (default 128)")
     options.add(parser, "--min-side", "default 32", default=32.0)
     add(
         "--least",
-        type=options.positive,
+        type=values.positive,
         default=10,
         metavar="N",
         help="boxes a class needs in both files (default 10)",
     )
     options.add(parser, "--max-boxes")
-    add("-k", type=options.positive, default=20, metavar="N", help="neighbours that vote (default 20)")
+    add("-k", type=values.positive, default=20, metavar="N", help="neighbours that vote (default 20)")
     options.add(parser, "--seed")
     options.add(parser, "--trust")
     options.add(parser, "--cfg-options")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.cli.silence import libraries_silent
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("out", type=paths.picture_out, metavar="OUT", help=options.PICTURE_HELP)
     options.add(parser, "--val", "proposals in COCO json do as well", required=True)
     options.add(parser, "--images", "of its file names", required=True)
-    add("--rows", type=options.positive, default=8, metavar="N", help="boxes to ask for (default 8)")
-    add("--neighbours", type=options.positive, default=6, metavar="N", help="of each box (default 6)")
+    add("--rows", type=values.positive, default=8, metavar="N", help="boxes to ask for (default 8)")
+    add("--neighbours", type=values.positive, default=6, metavar="N", help="of each box (default 6)")
     options.add(parser, "--max-boxes", "among which neighbours are looked for; default 500", default=500)
     options.add(parser, "--min-side", "default 32", default=32.0)
     options.add(parser, "--seed")

@@ -9,7 +9,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from aligndet.common.files import write_bytes
 from aligndet.synthetic.scene import Scene, render_scene
@@ -18,9 +17,7 @@ from aligndet.synthetic.shapes import CLASSES
 SPLITS = ("train", "val", "test", "unlabelled")
 
 
-def write_dataset(
-    out: Path, counts: Mapping[str, int], size: int = 256, seed: int = 0, progress: bool = True
-) -> dict[str, Path]:
+def write_dataset(out: Path, counts: Mapping[str, int], size: int = 256, seed: int = 0) -> dict[str, Path]:
     """Generate `counts[split]` images per split.
 
     Writes `out/images/<split>/<number>.jpg` and `out/annotations/<split>.json`; file names in the json are
@@ -32,7 +29,6 @@ def write_dataset(
         counts: images per split; split names are those of SPLITS.
         size: side of the square images, in pixels.
         seed: of everything.
-        progress: show a bar.
 
     Returns:
         The json file of each split.
@@ -46,11 +42,10 @@ def write_dataset(
     if size < 64:
         raise ValueError(f"size={size}: demo images need a side of at least 64 pixels")
     files = {}
-    with tqdm(total=sum(counts.values()), unit="img", disable=not progress) as bar:
-        for split, count in counts.items():
-            content = _write_split(out, split, count, size, seed, bar)
-            files[split] = out / "annotations" / f"{split}.json"
-            write_bytes(files[split], json.dumps(content).encode())
+    for split, count in counts.items():
+        content = _write_split(out, split, count, size, seed)
+        files[split] = out / "annotations" / f"{split}.json"
+        write_bytes(files[split], json.dumps(content).encode())
     return files
 
 
@@ -59,7 +54,7 @@ def scene_of(split: str, number: int, size: int, seed: int) -> Scene:
     return render_scene(size, np.random.default_rng([seed, SPLITS.index(split), number]))
 
 
-def _write_split(out: Path, split: str, count: int, size: int, seed: int, bar: Any) -> dict[str, Any]:
+def _write_split(out: Path, split: str, count: int, size: int, seed: int) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number in range(count):
@@ -70,7 +65,6 @@ def _write_split(out: Path, split: str, count: int, size: int, seed: int, bar: A
         images.append({"id": number + 1, "file_name": name, "width": size, "height": size})
         if split != "unlabelled":
             annotations += _annotations(scene, number + 1, len(annotations) + 1)
-        bar.update()
     categories = [{"id": label + 1, "name": name} for label, name in enumerate(CLASSES)]
     info = {"description": "AlignDet demo set, generated", "seed": seed, "size": size, "split": split}
     return {"info": info, "images": images, "annotations": annotations, "categories": categories}

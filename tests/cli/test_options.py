@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aligndet.box_domain.pseudo_classes.clusters import ClusterOptions
-from aligndet.cli import options
+from aligndet.cli import options, values
 from aligndet.cli.main import COMMANDS, parser_of
 from aligndet.common.errors import InputError
 
@@ -99,24 +99,24 @@ def test_cfg_options_with_a_bracket_left_open_are_refused() -> None:
 
 @pytest.mark.parametrize("text", ["cuda:1", "cpu", "mps", "cuda"])
 def test_devices(text: str) -> None:
-    assert options.device_name(text) == text
+    assert values.device_name(text) == text
 
 
 @pytest.mark.parametrize(
     ("reader", "text"),
     [
-        (options.device_name, "gpu"),
-        (options.device_name, "cpu:1"),
-        (options.whole, "-1"),
-        (options.positive, "0"),
-        (options.positive, "1.5"),
-        (options.above_zero, "0"),
-        (options.above_zero, "nan"),
-        (options.above_zero, "inf"),
-        (options.percentage, "101"),
-        (options.share, "1.1"),
-        (options.key_value, "=1"),
-        (options.key_value, "a"),
+        (values.device_name, "gpu"),
+        (values.device_name, "cpu:1"),
+        (values.whole, "-1"),
+        (values.positive, "0"),
+        (values.positive, "1.5"),
+        (values.above_zero, "0"),
+        (values.above_zero, "nan"),
+        (values.above_zero, "inf"),
+        (values.percentage, "101"),
+        (values.share, "1.1"),
+        (values.key_value, "=1"),
+        (values.key_value, "a"),
     ],
 )
 def test_values_out_of_range_are_refused(reader: object, text: str) -> None:

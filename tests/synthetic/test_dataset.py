@@ -21,7 +21,7 @@ COUNTS = {"train": 6, "val": 3, "test": 2, "unlabelled": 4}
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo")
-    write_dataset(out, COUNTS, size=128, seed=3, progress=False)
+    write_dataset(out, COUNTS, size=128, seed=3)
     return out
 
 
@@ -34,15 +34,15 @@ def all_bytes(out: Path) -> dict[str, bytes]:
 
 
 def test_same_seed_same_bytes_other_seed_other_pictures(written: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / "again", COUNTS, size=128, seed=3, progress=False)
+    write_dataset(tmp_path / "again", COUNTS, size=128, seed=3)
     assert all_bytes(tmp_path / "again") == all_bytes(written)
-    write_dataset(tmp_path / "other", {"train": 1}, size=128, seed=4, progress=False)
+    write_dataset(tmp_path / "other", {"train": 1}, size=128, seed=4)
     name = "images/train/000000.jpg"
     assert (tmp_path / "other" / name).read_bytes() != (written / name).read_bytes()
 
 
 def test_larger_set_begins_with_the_smaller(written: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path, {"train": 2, "val": 5}, size=128, seed=3, progress=False)
+    write_dataset(tmp_path, {"train": 2, "val": 5}, size=128, seed=3)
     for name in ("train/000001.jpg", "val/000002.jpg"):
         assert (tmp_path / "images" / name).read_bytes() == (written / "images" / name).read_bytes()
 

@@ -17,9 +17,9 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from aligndet.box_domain.pseudo_classes.box_features import ImageFiles
+from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.layout import META, OPTIONAL
@@ -150,9 +150,11 @@ class ClusterJob:
             num_workers=self.options.workers if len(files) > 64 else 0,
             collate_fn=list,
         )
-        with tqdm(total=len(files), desc=label, unit="img", disable=None) as bar:
+        done = 0
+        with Console().stage(label) as progress:
             for batch in loader:
-                bar.update(len(batch))
+                done += len(batch)
+                progress.update(done, len(files))
                 for index, image in batch:
                     if image is None:
                         self.ids[self._rows(chosen[index])] = UNREADABLE

@@ -23,7 +23,7 @@ MISSING = (
     "They share the folder cv2 with the plain opencv-python that mmcv and mmdet require, and whichever was\n"
     "installed last wins; so make the proposals in an environment of their own:\n"
     "    python -m venv .venv-proposals\n"
-    "    .venv-proposals/bin/pip install 'opencv-contrib-python<4.13' numpy tqdm\n"
+    "    .venv-proposals/bin/pip install 'opencv-contrib-python<4.13' numpy rich\n"
     "    PYTHONPATH=. .venv-proposals/bin/python -m aligndet proposals make ...\n"
     "or take --backend selectivesearch, which needs no other OpenCV."
 )
