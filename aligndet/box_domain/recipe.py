@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import print_log
 
 import aligndet
 from aligndet.box_domain.adapters import Adapter, adapter_for
 from aligndet.common.configs import read_config
+from aligndet.common.console import warn
 from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
 
@@ -111,9 +111,7 @@ def _resize(stock: Config, scales: list[tuple[int, int]]) -> dict[str, Any]:
             break
     else:
         long, short = largest
-        print_log(
-            f"no Resize with a scale in test_dataloader: views are made at {long} x {short} px", "current"
-        )
+        warn(f"no Resize with a scale in test_dataloader: views are made at {long} x {short} px")
     sides = [min(scale) / min(largest) for scale in scales]
     square = long == short
     chosen = [(round(long * side) if square else long, round(short * side)) for side in sides]

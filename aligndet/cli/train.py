@@ -160,7 +160,7 @@ def _log(path: Path, verbose: bool, earlier: str = "") -> Iterator[TextIO]:
     if verbose:
         yield sys.stdout
         return
-    with captured(path) as stream:
+    with captured(path, warnings=_rank() == 0) as stream:
         sys.stderr.write(earlier)
         try:
             yield stream

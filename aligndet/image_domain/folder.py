@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import mmcv
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from aligndet.common.console import warn
 from aligndet.common.errors import InputError
 from aligndet.common.images import list_images
 from aligndet.registry import DATASETS
@@ -57,7 +57,7 @@ class ImageFolder(BaseDataset):
         except InputError as error:
             raise InputError(f"{error} (config key {CONFIG_KEY})") from error
         for left in table.skipped:
-            print_log(f"{left['file_name']}: {left['reason']}", "current", logging.WARNING)
+            warn(f"{left['file_name']}: {left['reason']}")
         names = [entry.file_name for entry in table]
         entries: list[dict[str, Any]] = [{"img_path": str(root / name)} for name in names]
         if self.with_label:
@@ -89,8 +89,7 @@ class ImageFolder(BaseDataset):
             if self.test_mode or _decodes(path):
                 raise  # the pipeline's own fault
             self._unreadable.add(path)
-            said = f"{path} cannot be read ({type(error).__name__}: {error}); another image takes its place"
-            print_log(said, logger="current", level=logging.WARNING)
+            warn(f"{path} cannot be read ({type(error).__name__}: {error}); another image takes its place")
             return None
 
 

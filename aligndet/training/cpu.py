@@ -6,16 +6,17 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
+
+from aligndet.common.console import warn
 
 
 def without_gpu(config: Config) -> None:
     """Take from a config, in place, what a CPU cannot do: mixed precision, NCCL."""
     if config.optim_wrapper.get("type") == "AmpOptimWrapper":
-        print_log("no GPU: trained in full precision, though the config asks for AmpOptimWrapper", "current")
+        warn("no GPU: trained in full precision, though the config asks for AmpOptimWrapper")
         config.optim_wrapper.type = "OptimWrapper"
         for key in ("dtype", "loss_scale", "use_fp64"):
             config.optim_wrapper.pop(key, None)

@@ -14,7 +14,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from aligndet.common.checkpoints import find_checkpoint
-from aligndet.common.console import Console
+from aligndet.common.console import Console, warnings_of_a_run
 from aligndet.common.errors import InputError
 from aligndet.image_domain.normalisation import check_normalisation
 from aligndet.training.config import load_config, wrap_config
@@ -37,6 +37,7 @@ class TrainResult:
         first, last: scalars (losses, lr, ...) of the first and the last step that this run logged.
         seconds: that this run took.
         metrics: scalars of the last validation.
+        warnings: what was told to be wrong, though the run went on.
     """
 
     work_dir: Path
@@ -46,6 +47,7 @@ class TrainResult:
     last: dict[str, float]
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def train(
@@ -70,18 +72,9 @@ def train(
         InputError: the config or an argument is wrong, see :func:`build_runner`.
     """
     begin = time.monotonic()
-    runner = build_runner(config, amp, auto_scale_lr, resume, max_iters)
-    interval = runner.cfg.get("default_hooks", {}).get("logger", {}).get("interval", 10)
-    progress = ProgressHook(console or Console(quiet=True), interval, max_iters)
-    runner.register_hook(progress)
-    error: BaseException | None = None
-    try:
-        runner.train()
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        progress.close(error)
+    with warnings_of_a_run() as told:
+        runner = build_runner(config, amp, auto_scale_lr, resume, max_iters)
+        progress = _run(runner, console or Console(quiet=True), max_iters)
     latest = find_checkpoint(Path(config.work_dir))
     return TrainResult(
         work_dir=Path(config.work_dir),
@@ -91,7 +84,24 @@ def train(
         last=progress.last,
         seconds=time.monotonic() - begin,
         metrics=progress.metrics,
+        warnings=tuple(told),
     )
+
+
+def _run(runner: Runner, console: Console, max_iters: int | None) -> ProgressHook:
+    """Run, and give the hook that kept the scalars."""
+    interval = runner.cfg.get("default_hooks", {}).get("logger", {}).get("interval", 10)
+    progress = ProgressHook(console, interval, max_iters)
+    runner.register_hook(progress)
+    error: BaseException | None = None
+    try:
+        runner.train()
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        progress.close(error)
+    return progress
 
 
 def build_runner(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aligndet.common.console import Console
+from aligndet.common.console import MOST_WARNINGS, Console, captured, warn, warnings_of_a_run
 from aligndet.common.progress import PROGRESS_FILE, Rate, clock
 
 
@@ -111,8 +111,6 @@ def test_captured_output_goes_to_the_log(tmp_path: Path) -> None:
 
 
 def test_streams_of_a_notebook_are_captured_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from aligndet.common.console import captured
-
     with captured(tmp_path / "log.txt") as real:
         kept = sys.stdout  # what a logging handler made now would keep
         print("logged")
@@ -120,3 +118,30 @@ def test_streams_of_a_notebook_are_captured_too(tmp_path: Path, capsys: pytest.C
     print("late", file=kept)
     assert capsys.readouterr().out == "shown\nlate\n"
     assert (tmp_path / "log.txt").read_text() == "logged\n"
+
+
+def test_our_warnings_are_shown_once_though_output_is_captured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.txt"
+    with warnings_of_a_run() as told:
+        with captured(log):
+            for text in ("a", "b", "a"):
+                warn(text)
+        with captured(log, warnings=False):
+            warn("of another rank")
+    assert told == ["a", "b", "of another rank"]
+    assert capsys.readouterr().out == "warning: a\nwarning: b\n"
+    assert log.read_text() == "warning: a\nwarning: b\nwarning: of another rank\n"
+    warn("a")
+    assert capsys.readouterr().err == "warning: a\n", "where nothing is captured; another run says it again"
+
+
+def test_many_warnings_go_to_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with captured(tmp_path / "log.txt"), warnings_of_a_run():
+        for number in range(MOST_WARNINGS + 5):
+            warn(str(number))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == MOST_WARNINGS
+    assert lines[-1].endswith("further warnings are in the log")
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == MOST_WARNINGS + 5

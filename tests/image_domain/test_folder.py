@@ -77,7 +77,7 @@ def test_another_image_takes_the_place_of_a_broken_one(
     image(tmp_path / "good.png", 7)
     (tmp_path / "bad.jpg").write_bytes(content)
     said: list[str] = []
-    monkeypatch.setattr("aligndet.image_domain.folder.print_log", lambda text, **_: said.append(text))
+    monkeypatch.setattr("aligndet.image_domain.folder.warn", said.append)
     data = ImageFolder(str(tmp_path), pipeline=LOAD)
     assert names(data, tmp_path)[0] == "bad.jpg"
     assert all((data[0]["img"] == 7).all() for _ in range(3))

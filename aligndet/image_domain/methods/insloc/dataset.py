@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 
+from aligndet.common.console import warn
 from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
 from aligndet.image_domain.folder import ImageFolder
@@ -80,8 +79,7 @@ class CompositeFolder(ImageFolder):
             return read_image(Path(path))
         except UnreadableImageError as error:
             self._bad[idx] = True
-            said = f"{path} cannot be read ({error}); another image takes its place"
-            print_log(said, logger="current", level=logging.WARNING)
+            warn(f"{path} cannot be read ({error}); another image takes its place")
             return None
 
 
@@ -98,4 +96,4 @@ class CountUnreadableHook(Hook):
             return
         runner.message_hub.update_scalar("train/unreadable_images", count)
         if count:
-            runner.logger.warning(f"{count} of the images could not be read; others took their places")
+            warn(f"{count} of the images could not be read; others took their places")

@@ -82,7 +82,9 @@ def test_no_readable_image_at_all_is_an_error(tmp_path: Path) -> None:
         dataset._any_image()
 
 
-def test_workers_share_the_count_and_the_hook_reports_it(tmp_path: Path) -> None:
+def test_workers_share_the_count_and_the_hook_reports_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_images(tmp_path, 4)
     (tmp_path / "empty.png").touch()
     dataset = raw(tmp_path)
@@ -90,12 +92,11 @@ def test_workers_share_the_count_and_the_hook_reports_it(tmp_path: Path) -> None
     assert len(next(iter(loader))) == 5
     assert dataset.num_unreadable == 1, "found in the worker, known here"
     hub = MessageHub("insloc")
-    said: list[str] = []
-    logger = SimpleNamespace(warning=said.append)
-    runner = SimpleNamespace(train_dataloader=loader, message_hub=hub, logger=logger)
+    runner = SimpleNamespace(train_dataloader=loader, message_hub=hub)
     CountUnreadableHook().after_train_epoch(runner)
     assert hub.get_scalar("train/unreadable_images").current() == 1
-    assert said == ["1 of the images could not be read; others took their places"]
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == "warning: 1 of the images could not be read; others took their places"
 
 
 @pytest.fixture(scope="module")
