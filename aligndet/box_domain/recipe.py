@@ -16,8 +16,8 @@ from mmengine.config import Config, ConfigDict
 import aligndet
 from aligndet.box_domain.adapters import Adapter, adapter_for
 from aligndet.common.configs import read_config
-from aligndet.common.console import warn
 from aligndet.common.errors import InputError
+from aligndet.common.notices import warn
 from aligndet.proposals.formats import read_proposals
 
 #: Keys that a recipe gives.

@@ -11,38 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from aligndet.common.notices import shown_on
 from aligndet.common.progress import ProgressFile, Rate, clock
-
-#: Warnings of a run that are shown; the others are in its log.
-MOST_WARNINGS = 20
-_runs: list[list[str]] = []
-_shown: list[TextIO] = []
-
-
-def warn(text: str) -> None:
-    """Tell a warning of ours, once in a run: it is shown although output is captured, and it is in the log.
-
-    Warnings of libraries never come here, so that a clean run shows none.
-    """
-    told = _runs[-1] if _runs else []
-    if text in told:
-        return
-    told.append(text)
-    print(f"warning: {text}", file=sys.stderr, flush=True)
-    if _shown and len(told) <= MOST_WARNINGS:
-        more = "; further warnings are in the log" if len(told) == MOST_WARNINGS else ""
-        print(f"warning: {text}{more}", file=_shown[-1], flush=True)
-
-
-@contextlib.contextmanager
-def warnings_of_a_run() -> Iterator[list[str]]:
-    """Collect what :func:`warn` tells in this process."""
-    told: list[str] = []
-    _runs.append(told)
-    try:
-        yield told
-    finally:
-        _runs.remove(told)
 
 
 class Console:
@@ -178,7 +148,7 @@ def captured(log: Path, warnings: bool = True) -> Iterator[TextIO]:
 
     Args:
         log: the file; folders above it are made.
-        warnings: show those of :func:`warn`.
+        warnings: show those of :func:`aligndet.common.notices.warn`.
 
     Yields:
         a text stream to where standard output went before.
@@ -196,7 +166,7 @@ def captured(log: Path, warnings: bool = True) -> Iterator[TextIO]:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
         try:
-            with _replaced(elsewhere), _warnings_to(shown if warnings else None):
+            with _replaced(elsewhere), shown_on(shown if warnings else None):
                 yield shown
         finally:
             for stream in (sys.stdout, sys.stderr, shown):
@@ -204,18 +174,6 @@ def captured(log: Path, warnings: bool = True) -> Iterator[TextIO]:
             for number, old in zip((1, 2), saved, strict=True):
                 os.dup2(old, number)
                 os.close(old)
-
-
-@contextlib.contextmanager
-def _warnings_to(stream: TextIO | None) -> Iterator[None]:
-    """Show warnings on a stream."""
-    if stream:
-        _shown.append(stream)
-    try:
-        yield
-    finally:
-        if stream:
-            _shown.remove(stream)
 
 
 @contextlib.contextmanager

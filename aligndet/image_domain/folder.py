@@ -9,9 +9,9 @@ import mmcv
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from aligndet.common.console import warn
 from aligndet.common.errors import InputError
 from aligndet.common.images import list_images
+from aligndet.common.notices import warn
 from aligndet.registry import DATASETS
 
 CONFIG_KEY = "train_dataloader.dataset.data_root"

@@ -10,7 +10,7 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
-from aligndet.common.console import warn
+from aligndet.common.notices import warn
 
 
 def without_gpu(config: Config) -> None:

@@ -14,8 +14,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from aligndet.common.checkpoints import find_checkpoint
-from aligndet.common.console import Console, warnings_of_a_run
+from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.common.notices import warnings_of_a_run
 from aligndet.image_domain.normalisation import check_normalisation
 from aligndet.training.config import load_config, wrap_config
 from aligndet.training.cpu import without_gpu

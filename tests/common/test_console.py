@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aligndet.common.console import MOST_WARNINGS, Console, captured, warn, warnings_of_a_run
+from aligndet.common.console import Console, captured
+from aligndet.common.notices import MOST_WARNINGS, warn, warnings_of_a_run
 from aligndet.common.progress import PROGRESS_FILE, Rate, clock
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from mmengine.hooks import Hook
 
-from aligndet.common.console import warn
 from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
+from aligndet.common.notices import warn
 from aligndet.image_domain.folder import ImageFolder
 from aligndet.registry import DATASETS, HOOKS
 
