@@ -11,6 +11,7 @@ import pytest
 
 from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, list_images, read_image
+from aligndet.image_domain.folder import ImageFolder
 
 
 def scene(height: int = 20, width: int = 30) -> np.ndarray:
@@ -112,3 +113,34 @@ def test_unreadable_images_say_why(tmp_path: Path, content: bytes | None, reason
         path.write_bytes(content)
     with pytest.raises(UnreadableImageError, match=reason):
         read_image(path)
+
+
+def test_hidden_copies_links_and_circles_are_the_same_for_every_stage(tmp_path: Path) -> None:
+    """Proposals and the image domain list the same names in the same order."""
+    for name in ("b/2.jpg", "a.png", "._a.png", ".thumbs/a.png", "b/.hidden/3.jpg", "notes.txt", "b-1/x.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), scene()) if name[-4:] in (".png", ".jpg") else None
+    (tmp_path / "b" / "round").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    expected = ["a.png", "b-1/x.jpg", "b/2.jpg", "gone.jpg"]
+    assert [entry.file_name for entry in list_images(tmp_path)[0]] == expected
+    data = ImageFolder(str(tmp_path), pipeline=[{"type": "LoadImageFromFile"}])
+    listed = [Path(data.get_data_info(i)["img_path"]) for i in range(len(data))]
+    assert [path.relative_to(tmp_path).as_posix() for path in listed] == expected
+    assert data.prepare_data(3) is None, "mmengine takes another image in its place"
+
+
+def test_a_list_of_names(tmp_path: Path) -> None:
+    for name in ("sub/2.jpg", "1.jpg", "data/a/1.jpg", "data/b/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "list.txt").write_text("sub/2.jpg\n\n 1.jpg \nsub/2.jpg\n")
+    table, root = list_images(tmp_path / "list.txt")
+    assert ([entry.file_name for entry in table], root) == (["sub/2.jpg", "1.jpg"], tmp_path)
+    assert len(table.skipped) == 1
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/data/a/1.jpg\n{tmp_path}/data/b/2.jpg\n")
+    table, root = list_images(tmp_path / "list.txt")
+    assert ([entry.file_name for entry in table], root) == (["a/1.jpg", "b/2.jpg"], tmp_path / "data")
+    (tmp_path / "list.txt").write_text("1.jpg\n../2.jpg\n")
+    with pytest.raises(InputError, match=r"list\.txt, line 2: \.\./2\.jpg is not below"):
+        list_images(tmp_path / "list.txt")

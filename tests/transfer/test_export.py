@@ -243,3 +243,15 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one.pth", "other.pth"):
         write_checkpoint(tmp_path / name, state, {"aligndet": {}})
     assert (tmp_path / "one.pth").read_bytes() == (tmp_path / "other.pth").read_bytes()
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
+    """A part that pre-training has and the checkpoint lacks would start at random unnoticed."""
+    pretrained("retinanet", tmp_path / "pre.pth")
+    content = torch.load(tmp_path / "pre.pth")
+    del content["state_dict"]["online.neck.fpn_convs.0.conv.weight"]
+    torch.save(content, tmp_path / "pre.pth")
+    with pytest.raises(CheckpointError, match=r"1 is missing, such as neck\.fpn_convs\.0\.conv\.weight"):
+        export(tmp_path / "pre.pth", tmp_path / "out.pth")
+    report = export(tmp_path / "pre.pth", tmp_path / "out.pth", allow_partial=True)
+    assert report.missing == ["neck.fpn_convs.0.conv.weight"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -116,3 +118,28 @@ def test_each_cue_lifts_a_box(cue: str) -> None:
     if cue != "support":
         getattr(pool, cue)[1] *= 2
     assert pool.boxes[rank(pool, 0, 0.85)[0]][:2].tolist() == [200, 0]
+
+
+def apart(count: int) -> np.ndarray:
+    """Boxes (count, 4) of 50 x 50 px, side by side."""
+    corners = np.stack([np.arange(count) * 200, np.zeros(count)], axis=1)
+    return np.concatenate([corners, corners + 50], axis=1).astype(np.int32)
+
+
+def test_behind_the_head_a_later_region_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The level is a cue of the tail alone: of equal regions, the one that came to be later is wholer."""
+    module = importlib.import_module("aligndet.proposals.selective.rank")  # the package's name is a function
+    monkeypatch.setattr(module, "HEAD", 1)
+    levels = np.array([0.1, 0.2, 0.9, 0.5], np.float32)
+    pool = Pool(apart(4), *np.full((2, 4), 0.4, np.float32), levels)
+    assert rank(pool, 0, 0.85).tolist() == [0, 2, 3, 1]
+
+
+@pytest.mark.parametrize(("height", "order"), [(34, [1, 0, 2]), (37, [1, 2, 0])])
+def test_the_head_passes_over_boxes_that_overlap_by_more_than_seven_tenths(
+    height: int, order: list[int]
+) -> None:
+    """The second best has an IoU of .68 or .74 with the best; the tail takes what the head passes over."""
+    boxes = np.array([[0, 0, 50, height], [0, 0, 50, 50], [500, 0, 550, 51]], np.int32)
+    pool = Pool(boxes, *np.array([[0.4, 0.4, 0.1], [200, 300, 1], [0.5, 0.5, 0.5]], np.float32))
+    assert rank(pool, 0, 0.9).tolist() == order
