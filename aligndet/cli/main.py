@@ -89,8 +89,8 @@ def _run(command: str, words: list[str]) -> int:
             return _answer(command, words)
     except InputError as error:
         return _say(name, error, 2, verbose)
-    except KeyboardInterrupt:
-        return _say(name, f"interrupted; {GOES_ON}", 130)
+    except KeyboardInterrupt as interrupt:
+        return _say(name, f"interrupted; {interrupt if interrupt.args else GOES_ON}", 130)
     except SystemExit as end:  # of --help, and of SIGTERM
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:  # whoever read the output has seen enough

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aligndet.training.run import TrainResult
 
 SUMMARY = "run one stage from a config: pre-training of either domain, or any config of mmdet and mmpretrain"
+GOES_ON = "the same command with --resume goes on from the latest checkpoint of the work dir"
 EXAMPLES = """
 aligndet train aligndet::box_domain/retinanet_r50_fpn_1x_coco.py
 aligndet train mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py --aligndet proposals/ --images photos/
@@ -164,6 +165,8 @@ def _log(path: Path, verbose: bool, earlier: str = "") -> Iterator[TextIO]:
         sys.stderr.write(earlier)
         try:
             yield stream
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(GOES_ON) from interrupt
         except Exception as error:
             traceback.print_exc()
             if not isinstance(error, InputError):

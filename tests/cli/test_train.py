@@ -88,6 +88,20 @@ def test_a_failure_names_the_log_which_has_the_traceback(
     assert "Traceback" in Path("work/log.txt").read_text()
 
 
+def test_an_interrupted_run_says_how_to_go_on(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aligndet.training.run.train", interrupted)
+    assert main(["train", str(config_file), "--work-dir", "work"]) == 130
+    err = capsys.readouterr().err
+    assert err.startswith("aligndet train: interrupted; ")
+    assert "--resume" in err
+
+
 def test_the_tool_is_the_command(there: Path) -> None:
     tool = Path(__file__).parents[2] / "tools" / "train.py"
     done = subprocess.run([sys.executable, str(tool), "gone.py"], capture_output=True, text=True)
