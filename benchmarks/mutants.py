@@ -47,7 +47,10 @@ PARTS = {
     "freezing": Part((f"{CORE}/freezing.py",), ("tests/box_domain/test_freezing.py", "-k", "still or held")),
     "pretrainer": Part(
         (f"{CORE}/pretrainer.py",),
-        ("tests/box_domain/test_pretrainer.py", "-k", "not fcos and not mask and not faster and not detr"),
+        (
+            *("tests/box_domain/test_pretrainer.py", "tests/box_domain/test_momentum.py"),
+            *("-k", "not fcos and not mask and not faster and not detr and not more_than_256"),
+        ),
     ),
     "recipe": Part(
         (

@@ -70,6 +70,15 @@ def _two_stages(model: ConfigDict) -> None:
     model.train_cfg.rcnn = model.train_cfg.rcnn[:2]
 
 
+def tiny() -> ConfigDict:
+    """RetinaNet of 32 channels and ResNet-18 of 8, for tests of what is the same for every detector."""
+    model = detector("retinanet")
+    model.backbone.update(base_channels=8)
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=32)
+    model.bbox_head.update(in_channels=32, feat_channels=32, stacked_convs=1)
+    return model
+
+
 def _shallow(model: ConfigDict) -> None:
     indices = model.backbone.get("out_indices", (0, 1, 2, 3))
     model.backbone.update(depth=18)

@@ -10,6 +10,7 @@ from torch import nn
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.momentum import MomentumHook, cosine, follow, follower_of
+from aligndet.common.errors import InputError
 from tests.small import batch, detector
 
 
@@ -108,6 +109,11 @@ def test_cosine_runs_from_base_to_one() -> None:
     assert cosine(0.996, 0, 100) == pytest.approx(0.996)
     assert cosine(0.996, 50, 100) == pytest.approx(0.998)
     assert cosine(0.996, 100, 100) == pytest.approx(1.0)
+    assert cosine(0.4, 0, 100) == pytest.approx(0.4)
+    assert cosine(0.4, 50, 100) == pytest.approx(0.7)
+    assert cosine(0.4, 200, 100) == 1, "after the end"
+    assert cosine(0.4, 0, 0) == pytest.approx(0.4), "a run of no step"
+    assert cosine(0.4, 1, 1) == 1
     assert cosine(0.996, 25, 100) == pytest.approx(1 - 0.004 * (1 + 0.5**0.5) / 2)
 
 
@@ -141,6 +147,11 @@ def test_a_resumed_run_does_not_start_the_momentum_network_anew() -> None:
     assert moved == [0.0]
 
 
-def test_base_outside_the_unit_interval_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        MomentumHook(base=1.5)
+@pytest.mark.parametrize("base", [-0.1, 1.5])
+def test_base_outside_the_unit_interval_is_refused(base: float) -> None:
+    with pytest.raises(InputError, match=r"\[0, 1\]"):
+        MomentumHook(base)
+
+
+def test_base_may_be_an_end_of_the_interval_and_is_the_papers_by_default() -> None:
+    assert (MomentumHook(0).base, MomentumHook(1).base, MomentumHook().base) == (0, 1, 0.996)

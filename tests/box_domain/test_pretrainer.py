@@ -9,7 +9,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE
-from tests.small import STOCK, batch, detector, sample
+from aligndet.common.errors import InputError
+from tests.small import STOCK, batch, detector, sample, tiny
 
 BOX_LOSSES = {
     "retinanet": {"loss_bbox"},
@@ -55,7 +56,7 @@ def test_one_step_of_a_stock_config(name: str) -> None:
 
 def test_a_frozen_backbone_is_held_still_by_the_pretrainer() -> None:
     """A backbone whose norms mmdet leaves in training mode, so that only the pre-trainer holds them."""
-    config = detector("retinanet")
+    config = tiny()
     config.backbone.update(norm_eval=False, frozen_stages=-1)
     frozen = BoxDomainPretrainer(config)
     trained = BoxDomainPretrainer(config, freeze_backbone=False)
@@ -65,6 +66,7 @@ def test_a_frozen_backbone_is_held_still_by_the_pretrainer() -> None:
         assert norms
         assert {module.training for module in norms} == {not still}
         assert model.online.neck.training
+        assert (model.momentum.backbone is model.online.backbone) == still
         assert {p.requires_grad for p in model.online.backbone.parameters()} == {not still}
 
 
@@ -152,10 +154,49 @@ def test_num_classes_is_refused() -> None:
         BoxDomainPretrainer(detector("retinanet"), num_classes=80)
 
 
-def test_predicting_points_to_the_export() -> None:
-    model = BoxDomainPretrainer(detector("retinanet"))
-    with pytest.raises(ValueError, match="aligndet export"):
-        model.forward({}, None, mode="predict")
+@pytest.mark.parametrize(
+    ("samples", "mode"), [(None, "predict"), ({}, "predict"), ({}, "tensor"), (None, "loss")]
+)
+def test_predicting_points_to_the_export(samples: Any, mode: str) -> None:
+    model = BoxDomainPretrainer(tiny())
+    with pytest.raises(InputError, match="aligndet export"):
+        model.forward({}, samples, mode=mode)
+
+
+def test_the_contrast_is_weighed_and_positives_are_counted() -> None:
+    """Same networks, same views: only the options of the contrast differ."""
+
+    def losses(**options: Any) -> dict[str, Any]:
+        torch.manual_seed(0)
+        model = BoxDomainPretrainer(tiny(), **options)
+        model.init_weights()
+        model.train()
+        model.online_adapter.register_forward_hook(lambda module, args, result: seen.append(result[0].ids))
+        return step(model)
+
+    seen: list[torch.Tensor] = []
+    plain = losses()
+    assert plain["positives"] == (seen[0] != -1).sum() > (seen[0] > 0).sum() > 0
+    assert plain["positives"].dtype == torch.float32
+    torch.testing.assert_close(losses(loss_weight=3)["loss_contrast"], 3 * plain["loss_contrast"])
+    torch.testing.assert_close(losses(temperature=0.5)["loss_contrast"], plain["loss_contrast"])
+    assert losses(temperature=0.1)["loss_contrast"] != plain["loss_contrast"]
+    with pytest.raises(InputError, match="missing_key"):
+        losses(missing_key="drop")
+
+
+def test_without_clusters_there_is_one_class() -> None:
+    assert BoxDomainPretrainer(detector("gfl")).online.bbox_head.num_classes == 1
+    assert BoxDomainPretrainer(detector("gfl"), num_clusters=7).online.bbox_head.num_classes == 7
+
+
+def test_a_detector_without_a_preprocessor_gets_mmdet_s() -> None:
+    config = tiny()
+    given = BoxDomainPretrainer(config).data_preprocessor.data_preprocessor  # type: ignore[union-attr]
+    assert given.pad_size_divisor == config.data_preprocessor.pad_size_divisor == 32  # type: ignore
+    del config.data_preprocessor
+    assert BoxDomainPretrainer(config).data_preprocessor.data_preprocessor.pad_size_divisor == 1  # type: ignore
+    assert "data_preprocessor" not in config, "the user's config is left as it was"
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16])
