@@ -40,14 +40,14 @@ def replacing(path: Path, durable: bool = True) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, durable: bool = True) -> None:
     """Write ``text`` as UTF-8, atomically."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), durable)
 
 
-def write_json(path: Path, value: Any, indent: int | None = None) -> None:
+def write_json(path: Path, value: Any, indent: int | None = None, durable: bool = True) -> None:
     """Write ``value`` as JSON, atomically."""
-    write_text(path, json.dumps(value, indent=indent))
+    write_text(path, json.dumps(value, indent=indent), durable)
 
 
 def content_hash(path: Path) -> str:

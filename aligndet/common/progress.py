@@ -59,7 +59,8 @@ class ProgressFile:
         if self.path is None or (now - self._written < self.interval and done != total):
             return
         self._written = now
-        write_json(self.path, {"done": done, "total": total, "note": note, "seconds_left": seconds_left})
+        progress = {"done": done, "total": total, "note": note, "seconds_left": seconds_left}
+        write_json(self.path, progress, durable=False)
 
 
 def clock(seconds: float) -> str:

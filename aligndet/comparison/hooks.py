@@ -69,7 +69,8 @@ class WatchHook(Hook):
             self._last = now
             done = runner.iter + 1
             rate = (now - self._begin) / max(1, done - self._first_iter)
-            write_json(self.path, {"iter": done, "max_iters": runner.max_iters, "seconds_per_iter": rate})
+            progress = {"iter": done, "max_iters": runner.max_iters, "seconds_per_iter": rate}
+            write_json(self.path, progress, durable=False)
 
     def _check(self, runner: Any, outputs: Any) -> None:
         loss = torch.as_tensor((outputs or {}).get("loss", 0.0))

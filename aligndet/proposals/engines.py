@@ -180,11 +180,6 @@ def make_engine(kind: str, workers: int, scheduler: str = "") -> Engine:
     return LocalEngine(workers) if workers > 0 else HereEngine()
 
 
-def usable_cores() -> int:
-    """Cores this process may run on (a container or a slurm task may have fewer than the machine)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _lane() -> ProcessPoolExecutor:
     # "spawn", because forking a process that has threads (OpenMP, OpenCV, torch) may hang
     context = multiprocessing.get_context("spawn")

@@ -14,6 +14,7 @@ import pytest
 from aligndet.common import json_stream
 from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
+from aligndet.proposals import formats
 from aligndet.proposals.coco import boxes_by_file, write_coco
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
@@ -259,3 +260,20 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"size of image a is not known.*--images"):
         write_coco(store, tmp_path / "x.json")
     assert [path.name for path in tmp_path.iterdir()] == ["soco.json"]
+
+
+def test_a_new_format_is_one_reader_and_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of a name and a box, told by the ending of their file."""
+
+    def read_lines(path: Path, order: object) -> ProposalStore:
+        words = path.read_text().split()
+        return read_proposals(
+            save(tmp_path / "as_soco.json", {words[0]: [[int(word) for word in words[1:]]]})
+        )
+
+    kind = formats.Format("lines of boxes", lambda path: path.suffix == ".boxes", read_lines)
+    monkeypatch.setattr(formats, "FORMATS", [kind, *formats.FORMATS])
+    (tmp_path / "x.boxes").write_text("a.jpg 1 2 3 4")
+    assert read_proposals(tmp_path / "x.boxes").boxes(0).tolist() == [[1, 2, 5, 7]]
+    with pytest.raises(InputError, match=r"expected lines of boxes, a proposal store \(folder\)"):
+        read_proposals(tmp_path / "nowhere")
