@@ -227,9 +227,8 @@ def test_tests_stand_where_the_code_stands() -> None:
     """``tests/`` mirrors the rooms; the whole package, documents and examples have folders of their own."""
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
     apart = {"package", "docs", "examples"}
-    strangers = [
-        folder
-        for folder in folders
-        if folder.parts and folder.parts[0] not in apart and not (ROOT / "aligndet" / folder).is_dir()
+    mirrored = [folder for folder in folders if folder.parts and folder.parts[0] not in apart]
+    places = {folder: ROOT / "aligndet" / folder for folder in mirrored}
+    assert not [
+        f for f, code in places.items() if not code.is_dir() and not code.with_suffix(".py").is_file()
     ]
-    assert not strangers

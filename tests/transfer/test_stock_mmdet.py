@@ -1,4 +1,4 @@
-"""The last step of the pipeline belongs to stock mmdet: its own train tool fine-tunes an exported detector."""
+"""The last step of the pipeline is stock mmdet: its own train tool fine-tunes an exported detector."""
 
 import re
 import subprocess
