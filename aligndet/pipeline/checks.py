@@ -51,12 +51,8 @@ def _check_pairs(question: Question) -> None:
         raise InputError("--weights loads a backbone, --image-config trains one: give one of the two")
     if question.iters and question.epochs:
         raise InputError("--iters and --epochs: give one of the two")
-    if question.box_config and (question.iters or question.epochs):
-        return
-    for name in ("image", "box", "finetune"):
-        unused = {"image": not question.image_config, "box": False, "finetune": False}[name]
-        if getattr(question, f"{name}_options") and unused:
-            raise InputError(f"--{name}-options: there is no --image-config that they would change")
+    if question.image_options and not question.image_config:
+        raise InputError("--image-options: there is no --image-config that they would change")
 
 
 def _check_paths(question: Question) -> None:
@@ -79,11 +75,14 @@ def _check_numbers(question: Question) -> None:
         value = getattr(question, item.name)
         if item.name in least and value is not None and value < least[item.name]:
             raise InputError(f"{label(item.name)} {value}: at least {least[item.name]}")
-    for name, top in (("percent", 100.0), ("lr", float("inf"))):
-        if any(not 0 < value <= top for value in getattr(question, name)):
-            raise InputError(
-                f"{label(name)} {getattr(question, name)}: expected numbers above 0" + f" and up to {top:g}"
-            )
+    if any(not 0 < value <= 100 for value in question.percent):
+        raise InputError(f"--percent {_words(question.percent)}: expected numbers above 0 and up to 100")
+    if any(not value > 0 for value in question.lr):
+        raise InputError(f"--lr {_words(question.lr)}: expected numbers above 0")
+
+
+def _words(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:g}" for value in values)
 
 
 def check_stages(question: Question) -> CheckResult:

@@ -97,12 +97,9 @@ def run_in_process(
 
 
 def _environment(name: str, progress: Path, place: Place) -> dict[str, str]:
-    """Environment of a stage's process; this package is importable there."""
-    environment = process_environment(place.threads)
-    root = str(Path(importlib.import_module("aligndet").__file__ or "").parents[1])
-    path = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = f"{path}{os.pathsep}{root}" if path else root
-    environment |= {PROGRESS_FILE: str(progress), STAGE: name, "PYTHONSAFEPATH": "1", **place.environment}
+    """Environment of a stage's process."""
+    ours = {PROGRESS_FILE: str(progress), STAGE: name, "PYTHONSAFEPATH": "1", **place.environment}
+    environment = process_environment(place.threads) | ours
     environment.pop(METRICS_FILE, None)
     return environment | ({METRICS_FILE: str(place.metrics)} if place.metrics else {})
 
