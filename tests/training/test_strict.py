@@ -1,12 +1,16 @@
 """Options that nothing would read are refused with the nearest name; new keys that something reads pass."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import aligndet
 from aligndet.common.errors import InputError
 from aligndet.training.config import load_config
-from aligndet.training.strict import arguments_of, check_options
+from aligndet.training.strict import arguments_of, check_options, check_own_arguments
+
+CONFIGS = Path(aligndet.__file__).parent / "configs"
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,9 @@ def test_arguments_are_those_of_the_bases_too() -> None:
 
     assert arguments_of(Child) == ({"left", "right"}, False)
     assert arguments_of(Open) == ({"right"}, True)
+
+
+@pytest.mark.parametrize("folder", ["box_domain", "demo", "image_domain"])
+def test_shipped_configs_give_our_classes_no_other_argument(folder: str) -> None:
+    for path in sorted((CONFIGS / folder).glob("*.py")):
+        check_own_arguments(dict(load_config(str(path)).items()))
