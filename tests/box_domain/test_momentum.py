@@ -1,10 +1,11 @@
 """The momentum network: equal at the start, follows, draws nothing at random, shares what is frozen."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from mmcv.cnn.bricks import DropPath
 from mmengine.optim import OptimWrapper
 from torch import nn
 
@@ -80,6 +81,24 @@ def test_two_passes_are_equal_while_online_drops_out(model: BoxDomainPretrainer)
     with torch.no_grad():
         torch.testing.assert_close(hidden(model.momentum), hidden(model.momentum), rtol=0, atol=0)
         assert not torch.equal(hidden(model.online), hidden(model.online)), "dropout is on online"
+
+
+def test_a_follower_in_training_mode_drops_nothing() -> None:
+    """Neither some nor all: a layer that drops everything would be as repeatable."""
+    layers = nn.ModuleList(
+        [nn.Dropout(0.5), nn.Dropout2d(0.5), DropPath(0.5), nn.MultiheadAttention(8, 2, 0.5)]
+    )
+    follower, adapter = follower_of(layers, nn.Dropout(0.5), [])
+    follower.train(), adapter.train()
+    x = torch.randn(4, 3, 6, 8)
+    dropout, dropout2d, drop_path, attention = cast(nn.ModuleList, follower)
+    for layer in (dropout, dropout2d, drop_path, adapter):
+        assert torch.equal(layer(x), x)
+    rows = x[:, 0]
+    trained, _ = attention(rows, rows, rows)
+    torch.testing.assert_close(trained, attention.eval()(rows, rows, rows)[0])
+    assert torch.equal(layers[0].eval()(x), x)
+    assert not torch.equal(layers[0].train()(x), x), "the online network still drops"
 
 
 def test_follow_moves_by_the_complement() -> None:
