@@ -26,8 +26,8 @@ SOURCES = (
 def versions() -> dict[str, str]:
     """What decides whether a detector builds and trains."""
     modules = {"mmdet": mmdet, "mmcv": mmcv, "mmengine": mmengine, "aligndet": aligndet}
-    found = {name: str(module.__version__) for name, module in modules.items()}
-    return {**found, "torch": torch.__version__.split("+")[0]}
+    numbers = {name: str(module.__version__) for name, module in modules.items()}
+    return {**numbers, "torch": torch.__version__.split("+")[0]}
 
 
 def source_hash() -> str:
@@ -62,15 +62,15 @@ class Journal:
 
     def rows(self, stale: bool = False) -> dict[str, Row]:
         """The latest row of every key; ``stale`` takes those of other states too."""
-        found = {}
+        latest = {}
         for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else ():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
             if stale or entry["state"] == self.state:
-                found[entry["key"]] = Row.from_dict({**entry["row"], "stale": entry["state"] != self.state})
-        return found
+                latest[entry["key"]] = Row.from_dict({**entry["row"], "stale": entry["state"] != self.state})
+        return latest
 
 
 def state() -> str:

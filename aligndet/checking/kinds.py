@@ -14,8 +14,8 @@ def group(models: Iterable[Model]) -> list[Model]:
     """One entry per distinct model, with the configs that share it, the plainest first."""
     groups: dict[str, Model] = {}
     for model in models:
-        known = groups.setdefault(model.key, dataclasses.replace(model, configs=[]))
-        known.configs += model.configs
+        shared = groups.setdefault(model.key, dataclasses.replace(model, configs=[]))
+        shared.configs += model.configs
     for model in groups.values():
         model.configs = plainest_first(model.configs)
     return sorted(groups.values(), key=lambda model: model.configs[0])

@@ -58,14 +58,14 @@ def read_zoo(work_dir: Path, tell: Tell = print) -> list[Model]:
 def run(models: Sequence[Model], options: Options, tell: Tell = print) -> Iterator[Row]:
     """Yield a row for every model: first what is known, then what is tried, each told and kept at once."""
     journal = Journal(options.work_dir / "rows.jsonl", state())
-    known = journal.rows(options.stale)
+    earlier = journal.rows(options.stale)
     if options.again:
-        known = {key: row for key, row in known.items() if row.status != FAILED}
-    todo = [model for model in models if model.key not in known and not model.status]
+        earlier = {key: row for key, row in earlier.items() if row.status != FAILED}
+    todo = [model for model in models if model.key not in earlier and not model.status]
     tell(f"{len(models)} models, {len(todo)} to try")
     for model in models:
-        if model.key in known:
-            yield with_configs(known[model.key], model)
+        if model.key in earlier:
+            yield with_configs(earlier[model.key], model)
         elif model.status:
             yield with_configs(
                 Row("", detector=model.detector, status=model.status, reason=model.reason), model

@@ -81,11 +81,11 @@ def describe(name: str) -> Model:
 
 def heads(model: Any) -> Iterator[str]:
     """Classes of the heads of a model config that find boxes, repeated ones (cascades) once."""
-    found = [model.get(key) for key in ("rpn_head", "roi_head", "bbox_head")]
+    candidates = [model.get(key) for key in ("rpn_head", "roi_head", "bbox_head")]
     roi_head = model.get("roi_head") or {}
     stages = roi_head.get("bbox_head") or []
-    found += stages if isinstance(stages, (list, tuple)) else [stages]
-    yield from dict.fromkeys(str(head.get("type")) for head in found if isinstance(head, dict))
+    candidates += stages if isinstance(stages, (list, tuple)) else [stages]
+    yield from dict.fromkeys(str(head.get("type")) for head in candidates if isinstance(head, dict))
 
 
 def fingerprint(model: Any) -> str:

@@ -58,12 +58,12 @@ def latest_checkpoint(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: there is no such folder; expected a work dir with a checkpoint")
-    found = find_checkpoint(folder)
-    if found is None:
+    path = find_checkpoint(folder)
+    if path is None:
         raise CheckpointError(
             f"{folder} has no checkpoint yet: expected mmengine's {LAST_CHECKPOINT} and the file it names"
         )
-    return found
+    return path
 
 
 def checkpoint_file(path: Path) -> Path:
@@ -107,7 +107,9 @@ def read_meta(path: Path) -> Mapping[str, Any]:
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
-        tensors: dict[str, torch.Tensor] = importlib.import_module("safetensors.torch").load_file(path)
+        from safetensors.torch import load_file
+
+        tensors: dict[str, torch.Tensor] = load_file(path)
     except ImportError as error:
         raise CheckpointError(f"{path}: reading it needs: pip install safetensors") from error
     except Exception as error:  # the library's own errors have no common base
@@ -187,7 +189,7 @@ def write_safetensors(path: Path, state: dict[str, torch.Tensor], meta: Mapping[
         CheckpointError: the library is missing.
     """
     try:
-        save = importlib.import_module("safetensors.torch").save
+        from safetensors.torch import save
     except ImportError as error:
         raise CheckpointError(f"{path}: writing it needs: pip install safetensors") from error
     plain = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}

@@ -71,11 +71,11 @@ class _Text:
 
     def take(self, allowed: str) -> str:
         """The next character, which must be one of those allowed."""
-        found = self.peek()
-        if found not in allowed:
-            raise InputError(f"{self.path}: expected one of {' '.join(allowed)} but found {found!r}")
+        character = self.peek()
+        if character not in allowed:
+            raise InputError(f"{self.path}: expected one of {' '.join(allowed)} but found {character!r}")
         self.at += 1
-        return found
+        return character
 
     def expect(self, character: str, meaning: str) -> None:
         if self.peek() != character:
@@ -87,7 +87,7 @@ class _Text:
         self.peek()
         while True:
             try:
-                found, end = _decode(self.window, self.at)
+                value, end = _decode(self.window, self.at)
             except json.JSONDecodeError as error:
                 if not self._more():
                     raise InputError(f"{self.path}: not valid json ({error})") from error
@@ -95,7 +95,7 @@ class _Text:
             # a number may go on behind the window
             if end < len(self.window) or not self._more():
                 self.at = end
-                return found
+                return value
 
     def _more(self) -> bool:
         """Read on; what lies behind is dropped. Each try doubles, so that a large value is not slow."""

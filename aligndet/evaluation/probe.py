@@ -61,11 +61,11 @@ def read_crops(
         InputError: no box is left, or the file is no COCO json with boxes.
     """
     labels = read_boxes(ann_file, lambda box: _usable(box, min_side), limit, seed)
-    found = list(_cut(labels, images, side))
-    if not found:
+    cut = list(_cut(labels, images, side))
+    if not cut:
         raise InputError(f"{ann_file}: no box of at least {min_side} px in a readable image below {images}")
-    pixels = torch.from_numpy(np.stack([crop for crop, _ in found])).permute(0, 3, 1, 2)
-    return Crops(pixels, np.array([label for _, label in found]), labels.names)
+    pixels = torch.from_numpy(np.stack([crop for crop, _ in cut])).permute(0, 3, 1, 2)
+    return Crops(pixels, np.array([label for _, label in cut]), labels.names)
 
 
 def _usable(box: dict, min_side: float) -> bool:
@@ -173,11 +173,11 @@ def probe(
     kept = common_classes(train.labels, test.labels, least)
     inside = [np.isin(crops.labels, kept) for crops in (train, test)]
     pixels = [crops.pixels[torch.from_numpy(rows)] for crops, rows in zip((train, test), inside, strict=True)]
-    known, asked = train.labels[inside[0]], test.labels[inside[1]]
+    taught, asked = train.labels[inside[0]], test.labels[inside[1]]
     x, y = centred(*(features(backbone, part, normalisation) for part in pixels))
-    majority = np.full(len(asked), Counter(known.tolist()).most_common(1)[0][0])
+    majority = np.full(len(asked), Counter(taught.tolist()).most_common(1)[0][0])
     return {
         "largest class": score(majority, asked),
-        f"{k} neighbours": score(nearest_neighbours(x, known, y, k), asked),
-        "linear": score(linear(x, known, y), asked),
+        f"{k} neighbours": score(nearest_neighbours(x, taught, y, k), asked),
+        "linear": score(linear(x, taught, y), asked),
     }

@@ -141,8 +141,8 @@ def ranked_rows(proposals: ProposalStore, image: int) -> np.ndarray:
 
 def recall_of_files(proposals: Path, truth: Path, iou: float = 0.5) -> tuple[float, int]:
     """Recall of all proposals of a file against a labelled COCO json, and the number of images compared."""
-    found = coverage(read_proposals(proposals), read_proposals(truth), budgets=(1 << 30,))
-    return float(found.recall(iou)[0]), found.images
+    covered = coverage(read_proposals(proposals), read_proposals(truth), budgets=(1 << 30,))
+    return float(covered.recall(iou)[0]), covered.images
 
 
 def _best(iou: np.ndarray, budgets: Sequence[int]) -> np.ndarray:
@@ -157,18 +157,18 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
 
 
-def numbers(found: Coverage) -> dict[str, Any]:
+def numbers(covered: Coverage) -> dict[str, Any]:
     """The table as plain data: ``{"budgets", "recall", "average_recall": {size: ...}, "images", ...}``."""
 
     def plain(values: np.ndarray) -> list[float | None]:
         return [None if np.isnan(value) else value for value in values.tolist()]  # json has no nan
 
     return {
-        "budgets": list(found.budgets),
-        "recall": plain(found.recall()),
-        "average_recall": {size: plain(found.average_recall(size)) for size in SIZES},
-        "true_boxes": {size: int(found.of_size(size).sum()) for size in SIZES},
-        "images": found.images,
-        "missing": found.missing,
-        "proposals_per_image": found.mean,
+        "budgets": list(covered.budgets),
+        "recall": plain(covered.recall()),
+        "average_recall": {size: plain(covered.average_recall(size)) for size in SIZES},
+        "true_boxes": {size: int(covered.of_size(size).sum()) for size in SIZES},
+        "images": covered.images,
+        "missing": covered.missing,
+        "proposals_per_image": covered.mean,
     }

@@ -65,10 +65,10 @@ def convert(
     """
     wanted = {key: tuple(value.shape) for key, value in backbone.state_dict().items()}
     offered = {key: tuple(value.shape) for key, value in source.tensors.items()}
-    found = candidates(offered, wanted, prefix)
-    if not found:
+    matches = candidates(offered, wanted, prefix)
+    if not matches:
         raise NoMatchError(_nothing_matches(source.name, offered, wanted, prefix))
-    best = found[0]
+    best = matches[0]
     if (best.fraction < min_match or best.mismatched) and not allow_partial:
         raise NoMatchError(
             f"{source.name} fills only {best.fraction:.0%} of the backbone.\n"
@@ -76,7 +76,7 @@ def convert(
             "Pass --allow-partial (or lower --min-match) to keep the rest at random."
         )
     state = {target: _to_float(source.tensors[key]) for target, key in best.pairs}
-    rivals = [m for m in found if m.fraction == best.fraction and set(m.pairs) != set(best.pairs)]
+    rivals = [m for m in matches if m.fraction == best.fraction and set(m.pairs) != set(best.pairs)]
     tied = tuple(m.renaming.source for m in rivals)
     return Conversion(source, state, best, tied)
 
@@ -174,13 +174,13 @@ def save(conversion: Conversion, out: Path, backbone: nn.Module | None = None) -
 
 def meta_of(conversion: Conversion) -> dict[str, Any]:
     """What is noted beside the tensors."""
-    known = conversion.source.normalisation
+    normalisation = conversion.source.normalisation
     return {
         "source": conversion.source.name,
         "prefix": conversion.match.renaming.source,
         "matched": len(conversion.match.pairs),
         "missing": list(conversion.match.missing + conversion.match.mismatched),
-        "normalisation": known.as_dict() if known else None,
+        "normalisation": normalisation.as_dict() if normalisation else None,
     }
 
 

@@ -61,21 +61,21 @@ def normalisation_of(cfg: Mapping | Config) -> Normalisation | None:
     """
     model = cfg.get("model") or {}
     holders = [h for h in (model, model.get("detector"), cfg) if isinstance(h, (Mapping, Config))]
-    found: Any = next((h["data_preprocessor"] for h in holders if h.get("data_preprocessor")), {})
-    while found.get("data_preprocessor"):
-        found = found["data_preprocessor"]
-    if found.get("mean") is None or found.get("std") is None:
+    preprocessor: Any = next((h["data_preprocessor"] for h in holders if h.get("data_preprocessor")), {})
+    while preprocessor.get("data_preprocessor"):
+        preprocessor = preprocessor["data_preprocessor"]
+    if preprocessor.get("mean") is None or preprocessor.get("std") is None:
         return None
-    rgb = bool(found.get("bgr_to_rgb") or found.get("to_rgb"))
-    return Normalisation(tuple(found["mean"]), tuple(found["std"]), "rgb" if rgb else "bgr")
+    rgb = bool(preprocessor.get("bgr_to_rgb") or preprocessor.get("to_rgb"))
+    return Normalisation(tuple(preprocessor["mean"]), tuple(preprocessor["std"]), "rgb" if rgb else "bgr")
 
 
 def normalisation_in(meta: Any) -> Normalisation | None:
     """The normalisation in a checkpoint's meta: as a conversion recorded it, or in its config."""
     if not isinstance(meta, Mapping):
         return None
-    if known := meta.get("normalisation"):
-        return Normalisation(tuple(known["mean"]), tuple(known["std"]), known["channel_order"])
+    if recorded := meta.get("normalisation"):
+        return Normalisation(tuple(recorded["mean"]), tuple(recorded["std"]), recorded["channel_order"])
     cfg = config_in(meta)
     return normalisation_of(cfg) if cfg is not None else None
 
@@ -106,15 +106,15 @@ def check_normalisation(cfg: Config) -> list[str]:
     """
     if not cfg.get("check_normalisation", True):
         return []
-    own, agreed = normalisation_of(cfg), []
+    ours, agreed = normalisation_of(cfg), []
     for key, name in checkpoints_of(cfg):
-        known = _recorded(name)
-        if known is None:
+        recorded = _recorded(name)
+        if recorded is None:
             print_log(f"{key}: {name} does not say how its images were normalised; not checked", "current")
-        elif known.same(own):
+        elif recorded.same(ours):
             agreed.append(key)
         else:
-            raise NormalisationError(_difference(key, name, known, own, cfg))
+            raise NormalisationError(_difference(key, name, recorded, ours, cfg))
     return agreed
 
 
@@ -149,15 +149,15 @@ def _recorded(name: str) -> Normalisation | None:
 
 
 def _difference(
-    key: str, name: str, known: Normalisation, own: Normalisation | None, cfg: Mapping | Config
+    key: str, name: str, theirs: Normalisation, ours: Normalisation | None, cfg: Mapping | Config
 ) -> str:
     model = cfg.get("model") or {}
     holder = "model.detector" if model.get("detector") and not model.get("data_preprocessor") else "model"
-    reverse = ", rgb_to_bgr=False" if known.channel_order == "rgb" else ""
+    reverse = ", rgb_to_bgr=False" if theirs.channel_order == "rgb" else ""
     return (
-        f"{key}: {name} was trained on images with\n  {known.as_config()}\nbut this config's "
-        f"{holder}.data_preprocessor has\n  {own.as_config() if own else 'no mean and std'}\n"
-        f"Give it those of the checkpoint: {holder}.data_preprocessor = dict({known.as_config()}{reverse})\n"
+        f"{key}: {name} was trained on images with\n  {theirs.as_config()}\nbut this config's "
+        f"{holder}.data_preprocessor has\n  {ours.as_config() if ours else 'no mean and std'}\n"
+        f"Give it those of the checkpoint: {holder}.data_preprocessor = dict({theirs.as_config()}{reverse})\n"
         "If the difference is meant, put check_normalisation = False at the top of the config "
         "(--cfg-options check_normalisation=False)."
     )

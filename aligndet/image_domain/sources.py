@@ -121,8 +121,10 @@ def _from_timm(name: str, model: str) -> Source:
     import timm
 
     network = timm.create_model(model, pretrained=True)
-    known: Any = network.pretrained_cfg
-    return Source(name, dict(network.state_dict()), _unit_rgb(known.get("mean"), known.get("std")), "pytorch")
+    settings: Any = network.pretrained_cfg
+    return Source(
+        name, dict(network.state_dict()), _unit_rgb(settings.get("mean"), settings.get("std")), "pytorch"
+    )
 
 
 def _from_torchvision(name: str, model: str) -> Source:
@@ -133,8 +135,8 @@ def _from_torchvision(name: str, model: str) -> Source:
     weights = choices[tag] if tag else choices["DEFAULT"]
     transform = weights.transforms()
     tensors: dict[str, torch.Tensor] = dict(weights.get_state_dict(progress=True))
-    known = _unit_rgb(getattr(transform, "mean", None), getattr(transform, "std", None))
-    return Source(name, tensors, known, "pytorch")
+    normalisation = _unit_rgb(getattr(transform, "mean", None), getattr(transform, "std", None))
+    return Source(name, tensors, normalisation, "pytorch")
 
 
 def _unit_rgb(mean: Any, std: Any) -> Normalisation | None:

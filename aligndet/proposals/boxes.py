@@ -58,9 +58,9 @@ def recall(proposals: Sequence[Array], truths: Sequence[Array], iou: float = 0.5
         raise ValueError(
             f"recall needs one entry per image: {len(proposals)} proposals, {len(truths)} truths"
         )
-    found = total = 0
+    hits = total = 0
     for boxes, truth in zip(proposals, truths, strict=True):
         total += len(truth)
         if len(boxes) and len(truth):
-            found += int((iou_matrix(truth, boxes).max(axis=1) >= iou).sum())
-    return found / total if total else float("nan")
+            hits += int((iou_matrix(truth, boxes).max(axis=1) >= iou).sum())
+    return hits / total if total else float("nan")

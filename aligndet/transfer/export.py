@@ -133,8 +133,8 @@ def _of_box_domain(question: Question) -> Exported:
     state, report = fit(state, stock, classifiers, str(source.path), question.network, trained)
     if not question.allow_partial:
         refuse_other_detector(report, type(stock).__name__)
-    known = normalisation_in(source.meta)
-    meta = {"normalisation": known.as_dict() if known else None}
+    normalisation = normalisation_in(source.meta)
+    meta = {"normalisation": normalisation.as_dict() if normalisation else None}
     return state, report, {**meta, "aligndet": {"source": source.path.name, "network": question.network}}
 
 
@@ -157,8 +157,8 @@ def _of_detector(question: Question) -> Exported:
             "for other classes give the detector's config with --config"
         )
     state, report = fit_plain(source, question.detector())
-    known = normalisation_in(source.meta)
-    return state, report, {"normalisation": known.as_dict() if known else None}
+    normalisation = normalisation_in(source.meta)
+    return state, report, {"normalisation": normalisation.as_dict() if normalisation else None}
 
 
 def _of_backbone(question: Question) -> Exported:
@@ -166,12 +166,12 @@ def _of_backbone(question: Question) -> Exported:
     config = question.needed_config()
     source, backbone = load_source(str(question.source.path)), build_backbone(config)
     convert.check_style(source, backbone_config(config))
-    found = convert.convert(source, backbone, allow_partial=question.allow_partial)
-    state = {f"backbone.{key}": value for key, value in found.state.items()}
-    used = {key for _, key in found.match.pairs}
+    conversion = convert.convert(source, backbone, allow_partial=question.allow_partial)
+    state = {f"backbone.{key}": value for key, value in conversion.state.items()}
+    used = {key for _, key in conversion.match.pairs}
     missing = [key for key in build_detector(config).state_dict() if key not in state]
     report = _report(source.name, "backbone", state, missing, [k for k in source.tensors if k not in used])
-    return state, report, convert.meta_of(found)
+    return state, report, convert.meta_of(conversion)
 
 
 def _report(

@@ -133,17 +133,17 @@ def part_of(key: str, stock: nn.Module) -> str:
 def refuse_other_detector(report: TransferReport, detector: str) -> None:
     """Raise where a checkpoint does not belong to the detector."""
     taken = len(report.kept) + len(report.tiled)
-    known = set(report.classifier)
-    foreign = [key for key in report.dropped if key not in known]
+    class_dependent = set(report.classifier)
+    foreign = [key for key in report.dropped if key not in class_dependent]
     if not taken:
         raise CheckpointError(
             f"{report.source}: none of its {len(foreign)} tensors fits {detector}; it is of another detector"
         )
     if foreign or report.missing:
         kinds = {"does not fit": foreign, "is missing": report.missing}
-        found = "; ".join(f"{len(v)} {k}, such as {v[0]}" for k, v in kinds.items() if v)
+        faults = "; ".join(f"{len(v)} {k}, such as {v[0]}" for k, v in kinds.items() if v)
         raise CheckpointError(
-            f"{report.source}: of another detector than {detector} ({taken} tensors fit; {found}). "
+            f"{report.source}: of another detector than {detector} ({taken} tensors fit; {faults}). "
             "Give the config that was pre-trained, or none"
         )
 

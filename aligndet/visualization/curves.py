@@ -82,8 +82,8 @@ def plot_curves(runs: Mapping[str, Curves], keys: Sequence[str], out: Path, wind
 
     shown = [key for key in keys if any(key in curves for curves in runs.values())]
     if not shown:
-        known = sorted({key for curves in runs.values() for key in curves})
-        raise InputError(f"nothing to plot: no run logged {', '.join(keys)}; logged: {', '.join(known)}")
+        logged = sorted({key for curves in runs.values() for key in curves})
+        raise InputError(f"nothing to plot: no run logged {', '.join(keys)}; logged: {', '.join(logged)}")
     figure, panels = pyplot.subplots(1, len(shown), figsize=(5 * len(shown), 3.6), squeeze=False)
     for panel, key in zip(panels[0], shown, strict=True):
         for name, curves in runs.items():
@@ -100,5 +100,5 @@ def plot_curves(runs: Mapping[str, Curves], keys: Sequence[str], out: Path, wind
 
 def losses(runs: Mapping[str, Curves]) -> list[str]:
     """What is plotted by default: ``loss`` first, then every other loss that any run logged."""
-    found = sorted({key for curves in runs.values() for key in curves if "loss" in key and key != "loss"})
-    return ["loss", *found]
+    others = sorted({key for curves in runs.values() for key in curves if "loss" in key and key != "loss"})
+    return ["loss", *others]

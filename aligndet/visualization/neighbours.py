@@ -21,21 +21,21 @@ def nearest(embeddings: np.ndarray, queries: np.ndarray, count: int, groups: np.
     """
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     similarity = unit[queries] @ unit.T
-    own = groups[queries][:, None] == groups[None, :]
-    similarity[own] = -np.inf
-    count = min(count, len(groups) - int(own.sum(axis=1).max()))
+    same_group = groups[queries][:, None] == groups[None, :]
+    similarity[same_group] = -np.inf
+    count = min(count, len(groups) - int(same_group.sum(axis=1).max()))
     return np.argsort(-similarity, axis=1, kind="stable")[:, :count]
 
 
 def draw_neighbours(
-    crops: np.ndarray, queries: np.ndarray, found: np.ndarray, names: list[str] | None = None
+    crops: np.ndarray, queries: np.ndarray, nearest_rows: np.ndarray, names: list[str] | None = None
 ) -> np.ndarray:
     """One row per query: its crop, set apart by a dark bar, then its neighbours, best first.
 
     Args:
         crops: (n, S, S, 3) uint8 BGR.
         queries: (q,) row numbers.
-        found: (q, k) row numbers of the neighbours.
+        nearest_rows: (q, k) row numbers of the neighbours.
         names: n captions, or None for none.
 
     Returns:
@@ -44,7 +44,7 @@ def draw_neighbours(
     tiles = [caption(crop, names[row]) if names else crop for row, crop in enumerate(crops)]
     bar: Colour = (60, 60, 60)
     rows = []
-    for query, neighbours in zip(queries, found, strict=True):
+    for query, neighbours in zip(queries, nearest_rows, strict=True):
         right = montage([tiles[int(row)] for row in neighbours], columns=max(1, len(neighbours)), gap=GAP)
         left = tiles[int(query)]
         edge = np.full((left.shape[0], GAP, 3), bar, np.uint8)

@@ -60,7 +60,7 @@ def statistics(proposals: ProposalStore, most: int = 20_000) -> str:
     return "\n".join(lines)
 
 
-def draw_statistics(proposals: ProposalStore, found: Coverage | None, width: int = 1292) -> np.ndarray:
+def draw_statistics(proposals: ProposalStore, covered: Coverage | None, width: int = 1292) -> np.ndarray:
     """Recall over the number of boxes (where there are true boxes) and histograms, as a BGR picture."""
     import matplotlib
 
@@ -68,12 +68,12 @@ def draw_statistics(proposals: ProposalStore, found: Coverage | None, width: int
     from matplotlib import pyplot
 
     values = box_values(proposals, sample_images(proposals))
-    panels = (["recall"] if found else []) + list(values)
+    panels = (["recall"] if covered else []) + list(values)
     columns = 3
     rows = -(-len(panels) // columns)
     figure, axes = pyplot.subplots(rows, columns, figsize=(width / 100, 3 * rows), dpi=100, squeeze=False)
     for axis, label in zip(axes.flat, panels, strict=False):
-        _curves(axis, found) if found and label == "recall" else _histogram(axis, label, values[label])
+        _curves(axis, covered) if covered and label == "recall" else _histogram(axis, label, values[label])
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
     figure.tight_layout()
@@ -88,12 +88,12 @@ def curve_coverage(proposals: ProposalStore, truth: ProposalStore) -> Coverage:
     return coverage(proposals, truth, CURVE)
 
 
-def _curves(axis: Any, found: Coverage) -> None:
+def _curves(axis: Any, covered: Coverage) -> None:
     for iou, style in ((0.5, "-"), (0.7, "--")):
-        axis.plot(found.budgets, found.recall(iou), style, label=f"recall, IoU {iou}")
-    axis.plot(found.budgets, found.average_recall(), ":", label="AR .5:.95")
+        axis.plot(covered.budgets, covered.recall(iou), style, label=f"recall, IoU {iou}")
+    axis.plot(covered.budgets, covered.average_recall(), ":", label="AR .5:.95")
     axis.set(xscale="log", ylim=(0, 1), xlabel="boxes per image")
-    axis.set_title(f"{len(found.areas)} true boxes in {found.images} images", fontsize=9)
+    axis.set_title(f"{len(covered.areas)} true boxes in {covered.images} images", fontsize=9)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
 

@@ -93,9 +93,9 @@ def _tile(
     name, every = Path(proposals.file_name(image)).name, int(proposals.counts[image])
     text = f"{name}: {len(rows)} of {every}"
     if true is not None:
-        found: list[bool] = np.any(iou_matrix(true, shown) >= 0.5, axis=1).tolist()
-        small = draw_boxes(small, true * scale, [FOUND if hit else MISSED for hit in found], thickness=2)
-        text += f", {sum(found)} of {len(true)} found"
+        hits: list[bool] = np.any(iou_matrix(true, shown) >= 0.5, axis=1).tolist()
+        small = draw_boxes(small, true * scale, [FOUND if hit else MISSED for hit in hits], thickness=2)
+        text += f", {sum(hits)} of {len(true)} found"
     widths = [2 if rank < 5 else 1 for rank in range(len(rows))]
     drawn = draw_boxes(small, shown[::-1] * scale, colours[::-1], thickness=widths[::-1])
     return caption(drawn, text)

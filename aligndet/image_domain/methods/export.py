@@ -150,9 +150,9 @@ def save(export: Export, source: Source, method: DetectorMethod, out: Path) -> N
 
 def meta_of(export: Export, source: Source, method: DetectorMethod) -> dict[str, Any]:
     """What is noted beside the tensors."""
-    known = source.normalisation or method.published_normalisation
+    normalisation = source.normalisation or method.published_normalisation
     return {
         "source": source.name,
         "missing": list(export.missing),
-        "normalisation": known.as_dict() if known else None,
+        "normalisation": normalisation.as_dict() if normalisation else None,
     }

@@ -76,12 +76,12 @@ def read_mmdet_pickle(path: Path, names: Sequence[str] | None = None) -> Proposa
         content = dict(zip(names, content, strict=True))
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dictionary or list of boxes, got {type(content).__name__}")
-    images, found = ImageTable(), []
+    images, entries = ImageTable(), []
     for name, value in content.items():
         images.add(str(name), len(images) + 1)
-        found.append(_boxes(value, f"{path}: {name}"))
-    rows = np.repeat(np.arange(len(found)), [len(part) for part in found])
-    every = np.concatenate([*found, np.zeros((0, 5))])
+        entries.append(_boxes(value, f"{path}: {name}"))
+    rows = np.repeat(np.arange(len(entries)), [len(part) for part in entries])
+    every = np.concatenate([*entries, np.zeros((0, 5))])
     info = {"description": "mmdet proposals"}
     return gather(images, rows, every[:, :4].astype(np.float32), every[:, 4].astype(np.float32), None, info)
 

@@ -128,10 +128,10 @@ def convert(image: Array, name: str) -> Array:
     return cv2.cvtColor(image, codes[name]).reshape(*image.shape[:2], -1)
 
 
-def gather(found: list[Hierarchy]) -> Pool:
+def gather(trees: list[Hierarchy]) -> Pool:
     """The different boxes of the hierarchies of one image, and their cues."""
     rows = []
-    for tree in found:
+    for tree in trees:
         total = len(tree.sizes)
         first = (total + 1) // 2
         born = np.maximum(np.arange(total) - first + 1, 0) / max(first - 1, 1)
@@ -139,5 +139,5 @@ def gather(found: list[Hierarchy]) -> Pool:
         tightness = tree.sizes / (side[:, 0] * side[:, 1])
         rows.append(np.stack([tightness, tree.contours, born], axis=1))
     cues = np.concatenate(rows).astype(np.float32)
-    boxes, best = combine(np.concatenate([tree.boxes for tree in found]), cues)
+    boxes, best = combine(np.concatenate([tree.boxes for tree in trees]), cues)
     return Pool(boxes, *np.ascontiguousarray(best.T))
