@@ -71,7 +71,7 @@ def follow(online: Network, momentum: Network, keep: float) -> None:
     sources = dict(_state(online))
     pairs = [(target, sources[name]) for name, target in _state(momentum)]
     floats = [(target, source) for target, source in pairs if target.is_floating_point()]
-    if floats and keep:  # 0 copies below: 0 * NaN, of memory that was never initialised, is NaN
+    if floats and keep:  # 0 copies below: 0 * NaN is NaN
         targets, values = (list(side) for side in zip(*floats, strict=True))
         torch._foreach_mul_(targets, keep)
         torch._foreach_add_(targets, values, alpha=1 - keep)
