@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aligndet.common.files import write_text
+from aligndet.common.files import write_json, write_text
+from aligndet.common.search_path import put_current_folder_last
+from aligndet.pipeline.codec import as_plain
 from aligndet.pipeline.stage import StageError
 
 
@@ -51,17 +55,35 @@ def _in_processes(file: Path, work_dir: str, gpus: int, amp: bool, max_iters: in
     result = Path(work_dir) / "result.json"
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={gpus}"),
-        *("-m", "aligndet", "train", str(file), "--launcher", "pytorch"),
-        *("--work-dir", work_dir, "--resume", "--json", str(result)),
+        *("-m", __name__, str(file), str(result)),
         *(["--amp"] if amp else []),
         *(["--max-iters", str(max_iters)] if max_iters else []),
     ]
     result.unlink(missing_ok=True)
-    code = subprocess.run(command, env=dict(os.environ), check=False).returncode
+    code = subprocess.run(command, check=False).returncode
     if code or not result.is_file():
         raise StageError(f"torch.distributed.run ended with exit status {code}")
     content: dict[str, Any] = json.loads(result.read_text())
     return content
+
+
+def main(argv: Sequence[str]) -> None:
+    """Be one of the processes that :func:`train_config` starts; the first writes the result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("config")
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--amp", action="store_true")
+    parser.add_argument("--max-iters", type=int)
+    args = parser.parse_args(argv)
+    put_current_folder_last()
+    from aligndet.training.config import load_config
+    from aligndet.training.run import train
+
+    config = load_config(args.config)
+    config.launcher = "pytorch"
+    result = train(config, amp="float16" if args.amp else None, resume="auto", max_iters=args.max_iters)
+    if os.environ.get("RANK", "0") == "0":
+        write_json(args.result, as_plain(result))
 
 
 def length(config: Any, max_iters: int | None) -> str:
@@ -82,3 +104,7 @@ def ends(result: dict[str, Any], key: str) -> str:
     if first is None or last is None:
         return f"{key} not logged"
     return f"{key} {first:.2f} -> {last:.2f}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

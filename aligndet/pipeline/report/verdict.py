@@ -43,10 +43,14 @@ def _compared(comparison: Mapping[str, Any]) -> list[str]:
         bounds = ""
         if gain["low"] is not None:
             bounds = f", 95 % interval {gain['low']:+.1f} to {gain['high']:+.1f}"
-        over = f"{gain['mean']:+.1f} AP points over {baseline} ({gain['n']} paired seeds{bounds})"
+        over = f"{gain['mean']:+.1f} AP points over {baseline} ({_seeds(gain['n'])}{bounds})"
         where = f"With {arm['percent']:g} % of the labels: {gain['verdict']}"
         sentences.append(f"{where}. {arm['start']} is {over}.")
     return sentences or ["Every run of the comparison failed; see its logs."]
+
+
+def _seeds(count: int) -> str:
+    return f"{count} paired seeds" if count > 1 else "1 seed"
 
 
 def _unknown(results: Mapping[str, Any]) -> list[str]:
