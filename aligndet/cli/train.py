@@ -57,9 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from this checkpoint, or without a value from the latest in the work dir",
     )
     options.add(parser, "--max-iters")
-    options.add(parser, "--seed", default=None, more="or the config's")
+    options.add(parser, "--seed", default=None, help="of everything random (default: the config's, else 0)")
     options.add(parser, "--cfg-options")
     launchers = ["none", "pytorch", "slurm", "mpi"]
+    options.add(parser, "--verbose", help="print everything, instead of logging it to the work dir")
     parser.add_argument("--launcher", choices=launchers, default="none", help="of several processes")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 

@@ -22,7 +22,7 @@ from aligndet.training.config import load_config, wrap_config
 from aligndet.training.cpu import without_gpu
 from aligndet.training.length import StopAfter, cap
 from aligndet.training.progress import ProgressHook
-from aligndet.training.strict import check_own_arguments
+from aligndet.training.strict import check_files, check_own_arguments
 
 __all__ = ["TrainResult", "build_runner", "check_config", "load_config", "train", "wrap_config"]
 
@@ -139,12 +139,13 @@ def check_config(config: Config) -> None:
     """Check what can be checked before anything is built.
 
     Raises:
-        InputError: a key is missing, or an argument is nobody's.
+        InputError: a key is missing, an argument is nobody's, or a file of weights is not there.
         NormalisationError: a checkpoint that the model starts from had its images normalised otherwise
             (:func:`aligndet.image_domain.normalisation.check_normalisation`).
     """
     _require(config, "model")
     check_own_arguments(dict(config.items()))
+    check_files(dict(config.items()))
     check_normalisation(config)
     _require(config, "train_dataloader", "train_cfg", "optim_wrapper")
 

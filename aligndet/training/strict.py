@@ -1,10 +1,11 @@
-"""Refuse config keys that nobody reads: options without a key, and arguments that our own classes lack."""
+"""Refuse what a config asks in vain: keys that nobody reads, arguments that our classes lack, lost files."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aligndet.common.errors import InputError, nearest
@@ -133,6 +134,21 @@ def _check_adapter(pretrainer: Mapping[str, Any], place: str) -> None:
     if isinstance(pretrainer.get("detector"), Mapping):
         kind = adapter_for(ConfigDict(pretrainer["detector"]))
         _check_arguments(kind, pretrainer["adapter"], place, given={"detector", "classifiers"})
+
+
+def check_files(config: Mapping[str, Any]) -> None:
+    """Check that the weights a config starts from are there; what is no path of this machine is passed over.
+
+    Raises:
+        InputError: names the key of the config.
+    """
+    named = {"load_from": config.get("load_from")}
+    for place, node in _dicts(config, ""):
+        if node["type"] == "Pretrained":
+            named[f"{place}.checkpoint"] = node.get("checkpoint")
+    for place, name in named.items():
+        if isinstance(name, str) and name and "://" not in name and not Path(name).expanduser().is_file():
+            raise InputError(f"config {place}: {name}: no such file of weights")
 
 
 def _check_arguments(
