@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths
+from aligndet.cli import options, paths, values
 from aligndet.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _add_stages(parser: argparse.ArgumentParser) -> None:
     add("--box-config", type=paths.config, metavar="CONFIG", help="box-domain config (default: the recipe)")
     for name in ("image", "box", "finetune"):
         text = f"values put over the config of the {name} stage, as --cfg-options"
-        kind: dict[str, Any] = {"type": options.key_value, "nargs": "+", "action": "extend", "default": []}
+        kind: dict[str, Any] = {"type": values.key_value, "nargs": "+", "action": "extend", "default": []}
         add(f"--{name}-options", metavar="KEY=VALUE", help=text, **kind)
     options.add(group, "--cfg-options", "the box domain's, as --box-options")
 
@@ -73,7 +73,7 @@ def _add_labels(group: argparse._ArgumentGroup) -> None:
     options.add(group, "--seeds")
     options.add(group, "--lr", default=[])
     text = "iterations of each run of the comparison (default 1000)"
-    group.add_argument("--compare-iters", type=options.positive, metavar="N", help=text)
+    group.add_argument("--compare-iters", type=values.positive, metavar="N", help=text)
 
 
 def _add_length(group: argparse._ArgumentGroup) -> None:
@@ -81,7 +81,7 @@ def _add_length(group: argparse._ArgumentGroup) -> None:
     options.add(group, "--epochs", "of the box domain")
     options.add(group, "--max-iters")
     options.add_workers(group)
-    options.add(group, "--gpus", default=0)
+    options.add(group, "--gpus", default=0, help="GPUs (processes) of each training (default 1)")
     options.add(group, "--amp")
     options.add(group, "--seed")
 
