@@ -81,11 +81,17 @@ def describe(name: str) -> Model:
 
 def heads(model: Any) -> Iterator[str]:
     """Classes of the heads of a model config that find boxes, repeated ones (cascades) once."""
-    candidates = [model.get(key) for key in ("rpn_head", "roi_head", "bbox_head")]
-    roi_head = model.get("roi_head") or {}
-    stages = roi_head.get("bbox_head") or []
-    candidates += stages if isinstance(stages, (list, tuple)) else [stages]
+    candidates = [head for key in ("rpn_head", "roi_head", "bbox_head") for head in _listed(model.get(key))]
+    for roi_head in _listed(model.get("roi_head")):
+        candidates += _listed(roi_head.get("bbox_head")) if isinstance(roi_head, dict) else []
     yield from dict.fromkeys(str(head.get("type")) for head in candidates if isinstance(head, dict))
+
+
+def _listed(part: Any) -> list[Any]:
+    """A part of a model config that may be a list of parts, as a list; nothing gives none."""
+    if isinstance(part, list | tuple):
+        return list(part)
+    return [] if part is None else [part]
 
 
 def fingerprint(model: Any) -> str:

@@ -148,6 +148,14 @@ def test_heads_that_find_boxes_are_named_once() -> None:
     assert list(zoo.heads(model)) == ["RPNHead", "CascadeRoIHead", "Shared2FCBBoxHead"]
 
 
+def test_heads_in_lists_are_named_too() -> None:
+    model = {
+        "bbox_head": [{"type": "A"}, {"type": "B"}],
+        "roi_head": [{"type": "R", "bbox_head": {"type": "C"}}],
+    }
+    assert list(zoo.heads(model)) == ["R", "A", "B", "C"]
+
+
 def test_configs_that_have_no_model_or_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "data.py").write_text("dataset = 1")
     (tmp_path / "lost.py").write_text("_base_ = 'nowhere.py'")
