@@ -55,7 +55,9 @@ def _import_stand_in(config: Config) -> None:
         return
     theirs = dict(config.get("custom_imports") or {"imports": []})
     modules: Any = ours["imports"]
-    config.custom_imports = {**ours, **theirs, "imports": [*modules, *theirs["imports"]]}
+    others = theirs["imports"]
+    others = [others] if isinstance(others, str) else others  # mmengine takes both
+    config.custom_imports = {**ours, **theirs, "imports": [*modules, *others]}
 
 
 def _put_labels(config: Config, detector: str, labels: Labels) -> None:

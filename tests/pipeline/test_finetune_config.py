@@ -58,3 +58,17 @@ def test_a_model_without_classes(tmp_path: Path) -> None:
     both = ((str(labels), str(labels)), (str(tmp_path), str(tmp_path)))
     with pytest.raises(InputError, match="no 'num_classes' in 'model'"):
         finetune_config(rpn, tmp_path / "d.pth", both, {})
+
+
+@pytest.mark.parametrize("theirs", ["json", ["json"]])
+def test_modules_that_the_detector_imports_stay(
+    theirs: str | list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mmengine takes a name as well as a list of names."""
+    ours = {"imports": ["aligndet"], "allow_failed_imports": True}
+    monkeypatch.setattr("aligndet.pipeline.finetune_config.stand_in_imports", lambda: ours)
+    imports = {"imports": theirs, "allow_failed_imports": False}
+    detector = tmp_path / "det.py"
+    detector.write_text(f"{DETECTOR}\ncustom_imports = {imports}\n")
+    config = written(str(detector), tmp_path)
+    assert config.custom_imports == {"imports": ["aligndet", "json"], "allow_failed_imports": False}
