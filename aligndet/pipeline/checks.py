@@ -95,6 +95,7 @@ def check_stages(question: Question) -> CheckResult:
     from aligndet.common.configs import read_config
     from aligndet.image_domain.normalisation import checkpoints_of
 
+    _check_machine(question)
     lengths = {}
     for module in plan.modules():
         check: Any = getattr(module, "check", None)
@@ -105,3 +106,14 @@ def check_stages(question: Question) -> CheckResult:
     named = [file for _, file in checkpoints_of(read_config(question.detector))]
     files = tuple(str(Path(file).absolute()) for file in named if Path(file).is_file())
     return CheckResult(lengths, files)
+
+
+def _check_machine(question: Question) -> None:
+    """Refuse what this machine has not."""
+    import torch
+
+    there = torch.cuda.device_count()
+    if question.amp and not there:
+        raise InputError("--amp: mixed precision needs a GPU, and torch sees none; leave it out")
+    if there and question.gpus > there:
+        raise InputError(f"--gpus {question.gpus}: torch sees {there}")

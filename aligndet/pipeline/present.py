@@ -78,7 +78,7 @@ def next_commands(question: Question) -> list[str]:
     known = question.label_files
     labels = ["--train", *([near(Path(known[0]))] if known else ["TRAIN.json"]), "--val"]
     labels += [near(Path(known[1]))] if known else ["VAL.json"]
-    folder = ["--images", near(Path(question.images))]
+    folder = ["--images", near(Path(question.images)) if Path(question.images).is_dir() else "DIR"]
     compare = shlex.join(["aligndet", "compare", config, *starts, *labels, *folder])
     return [f"aligndet train {shlex.quote(finetune)}", f"{compare}    (did it help?)"]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aligndet.common.errors import InputError
 from aligndet.common.files import write_json, write_text
 from aligndet.common.search_path import put_current_folder_last
 from aligndet.pipeline.codec import as_plain
@@ -84,6 +85,21 @@ def main(argv: Sequence[str]) -> None:
     result = train(config, amp="float16" if args.amp else None, resume="auto", max_iters=args.max_iters)
     if os.environ.get("RANK", "0") == "0":
         write_json(args.result, as_plain(result))
+
+
+def refuse_no_batch(config: Any, images: int, gpus: int) -> None:
+    """Refuse a training whose images are fewer than one batch.
+
+    Raises:
+        InputError: says how many there are.
+    """
+    loader = config.train_dataloader
+    batch = loader.get("batch_size") or 1
+    if loader.get("drop_last") and images < batch * max(1, gpus):
+        raise InputError(
+            f"{images} images are fewer than one batch of {batch}{f' on {gpus} GPUs' if gpus > 1 else ''}; "
+            f"lower train_dataloader.batch_size in {config.filename}"
+        )
 
 
 def length(config: Any, max_iters: int | None) -> str:

@@ -96,6 +96,18 @@ def no_detector(project: Path) -> dict[str, Any]:
     return {"weights": str(project / "weights" / "backbone.pth")}
 
 
+def other_method(_: Path) -> dict[str, Any]:
+    """It trains a wider backbone."""
+    options = {"train_dataloader.batch_size": 2}
+    return {"image_config": "aligndet::image_domain/simsiam_r18_folder.py", "image_options": options}
+
+
+def few_images(_: Path) -> dict[str, Any]:
+    """For a method whose loader leaves short batches out."""
+    options = {"train_dataloader.drop_last": True}
+    return {"image_config": "aligndet::image_domain/simsiam_r18_folder.py", "image_options": options}
+
+
 LATE: list[tuple[Change, str]] = [
     (without_weights, "gives its backbone no weights, .* --weights, or train one with --image-config"),
     (lost_weights, r"model\.backbone\.init_cfg\.checkpoint=weights/backbone\.pth: there is no such file"),
@@ -107,8 +119,9 @@ LATE: list[tuple[Change, str]] = [
     (lambda _: {"finetune": True}, r"ann_file data/coco/.* is not there; give --train and --val"),
     (lambda _: {"backend": "fastt"}, "unknown proposal backend 'fastt'"),
     (lambda _: {"backend_options": {"side": "3"}}, "side"),
-    (lambda _: {"image_config": "aligndet::image_domain/simsiam_r18_folder.py"}, "fills only|no tensor fits"),
+    (other_method, "fills only|no tensor fits"),
     (lambda _: {"box_config": "aligndet::demo/retinanet_r18.py"}, "BoxDomainPretrainer"),
+    (few_images, r"6 images are fewer than one batch of 64; lower train_dataloader\.batch_size"),
     (lambda _: {"weights": "timm:resnet5O"}, r"timm has no model 'resnet5O' \(did you mean"),
 ]
 
@@ -121,6 +134,13 @@ def test_every_stage_s_config_is_built_before_any_work(
     with pytest.raises(InputError, match=message):
         run_pipeline(changed(project, **given), Console(quiet=True))
     assert ran in (["check"], [])
+    assert not (project / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="refuses what is not there")
+def test_mixed_precision_without_a_gpu(project: Path, ran: list[str]) -> None:
+    with pytest.raises(InputError, match="--amp: mixed precision needs a GPU"):
+        run_pipeline(changed(project, amp=True), Console(quiet=True))
     assert not (project / "out").exists()
 
 

@@ -77,8 +77,9 @@ def check(question: Question) -> str | None:
     if not question.image_config:
         return None
     from aligndet.common.errors import InputError
+    from aligndet.pipeline.contents import image_table
     from aligndet.pipeline.starts import check_method
-    from aligndet.pipeline.training import length
+    from aligndet.pipeline.training import length, refuse_no_batch
 
     config = built_config(_request(question))
     if "model" not in config or "train_dataloader" not in config:
@@ -86,6 +87,8 @@ def check(question: Question) -> str | None:
             f"--image-config {question.image_config}: no 'model' and 'train_dataloader' in it; give a config "
             "of an image-domain method, such as aligndet::image_domain/simsiam_r18_folder.py"
         )
+    if not question.prepared:
+        refuse_no_batch(config, len(image_table(question)[0]), question.gpus)
     check_method(config, question)
     return length(config, question.max_iters)
 
