@@ -81,7 +81,7 @@ def _rows(args: argparse.Namespace) -> Iterator[Row]:
     """Yield a row for each config.
 
     Raises:
-        InputError: the only config cannot be read, which is said before mmdet is loaded.
+        InputError: the only config cannot be read.
     """
     from aligndet.common.configs import read_model
 
