@@ -20,7 +20,13 @@ Edit = Callable[[dict[str, Any]], Any]
 
 def ask(folder: Path, **options: Any) -> Settings:
     train, val = make_coco(folder, 6), make_coco(folder, 4, seed=1)
-    given = {"starts": ["random="], "lr": 0.01, "iters": 3, "percent": [100], "out": folder / "work"}
+    given: dict[str, Any] = {
+        "starts": ["random="],
+        "lr": 0.01,
+        "iters": 3,
+        "percent": [100],
+        "out": folder / "work",
+    }
     return make_settings(
         STOCK["retinanet"], train=train, val=val, images=folder / "images", **given | options
     )

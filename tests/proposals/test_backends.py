@@ -74,9 +74,9 @@ def test_options_from_text_take_the_type_of_the_default() -> None:
             parse_options(name, [wrong])
 
 
-def tiles_backend(
+def tiles_backend(  # type: ignore[no-untyped-def]
     side: int, limit: int | None = None, shapes: tuple[float, ...] = (1.0,), shift: bool = False, free=None
-):  # type: ignore[no-untyped-def]
+):
     """Ordinary signature of a user's factory: required, optional, tuple, bool, no annotation."""
     return lambda image: (np.array([[0, 0, side, side]]), None)
 

@@ -131,7 +131,8 @@ def test_behind_the_head_a_later_region_comes_first(monkeypatch: pytest.MonkeyPa
     module = importlib.import_module("aligndet.proposals.selective.rank")  # the package's name is a function
     monkeypatch.setattr(module, "HEAD", 1)
     levels = np.array([0.1, 0.2, 0.9, 0.5], np.float32)
-    pool = Pool(apart(4), *np.full((2, 4), 0.4, np.float32), levels)
+    same = np.full(4, 0.4, np.float32)
+    pool = Pool(apart(4), same, same, levels)
     assert rank(pool, 0, 0.85).tolist() == [0, 2, 3, 1]
 
 
