@@ -1,4 +1,4 @@
-# make setup | demo | test | coverage | lint | wheel | clean | help        (see `make help`)
+# make setup | demo | test | mutants | coverage | lint | wheel | clean | help        (see `make help`)
 VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -64,7 +64,7 @@ mutants: setup ## do the tests notice a change in the method's core? ARGS=moment
 	$(PY) benchmarks/mutants.py $(ARGS)
 
 coverage: setup ## is every family of mmdet's detectors served? one pre-training step of each
-	$(PY) -m aligndet check --zoo $(ARGS)
+	$(PY) -m aligndet check --zoo --workers 2 $(ARGS)
 
 lint: setup ## ruff (style, format) and mypy (types), without exclusions
 	$(PY) -m ruff check .
