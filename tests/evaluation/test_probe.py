@@ -102,8 +102,8 @@ def test_the_tool_compares_weights_on_the_same_crops(tmp_path: Path, capsys: pyt
     weights = tmp_path / "weights.pth"
     torch.save(build_backbone(load_config(str(tmp_path / "backbone.py"))).state_dict(), weights)
     out = tmp_path / "numbers.json"
-    argv = [str(tmp_path / "backbone.py"), "--train", str(train), "--test", str(test), "--images"]
-    argv += [str(tmp_path / "images"), "--weights", str(weights), "--random", "--out", str(out)]
+    argv = [str(tmp_path / "backbone.py"), "--train", str(train), "--val", str(test), "--images"]
+    argv += [str(tmp_path / "images"), "--weights", str(weights), "--random", "--json", str(out)]
     assert main([*argv, "--side", "32", "--min-side", "8", "-k", "5"]) == 0
     numbers = json.loads(out.read_text())
     assert set(numbers) == {"random", str(weights)}
