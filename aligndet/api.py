@@ -244,10 +244,10 @@ def compare(
     from aligndet.comparison.question import make_settings
     from aligndet.comparison.report import write_report
 
-    known = inspect.signature(make_settings).parameters
+    options = inspect.signature(make_settings).parameters
     for name in settings:
-        if name not in known:
-            raise InputError(f"there is no option {name!r}{nearest(name, known)}")
+        if name not in options:
+            raise InputError(f"there is no option {name!r}{nearest(name, options)}")
     named = {name: None if file is None else str(file) for name, file in starts.items()}
     given = {"train": str(train), "val": str(val), "images": str(images), "out": str(out), **settings}
     results = answer(make_settings(config, named, **given), Console(quiet=quiet))

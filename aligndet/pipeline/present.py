@@ -74,10 +74,12 @@ def next_commands(question: Question) -> list[str]:
     if question.compare:
         return [shlex.join(["aligndet", "train", finetune])]
     config = question.detector if "::" in question.detector else near(Path(question.detector))
-    starts = ["--start", "random=", "--start", f"aligndet={detector}"]
-    known = question.label_files
-    labels = ["--train", *([near(Path(known[0]))] if known else ["TRAIN.json"]), "--val"]
-    labels += [near(Path(known[1]))] if known else ["VAL.json"]
+    before = "random="
+    if question.weights or question.image_config:
+        before = f"image-domain={near(question.path('backbone.pth'))}"
+    starts = ["--start", before, "--start", f"aligndet={detector}"]
+    files = question.label_files or ("TRAIN.json", "VAL.json")
+    labels = ["--train", near(Path(files[0])), "--val", near(Path(files[1]))]
     folder = ["--images", near(Path(question.images)) if Path(question.images).is_dir() else "DIR"]
     compare = shlex.join(["aligndet", "compare", config, *starts, *labels, *folder])
     return [f"aligndet train {shlex.quote(finetune)}", f"{compare}    (did it help?)"]

@@ -164,11 +164,11 @@ def versions() -> dict[str, str]:
 
     from aligndet import __version__
 
-    known = {"aligndet": __version__, "python": platform.python_version()}
+    numbers = {"aligndet": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            known[name] = metadata.version(name)
-    return known
+            numbers[name] = metadata.version(name)
+    return numbers
 
 
 def delete(folder: Path, names: tuple[str, ...] | list[str]) -> None:

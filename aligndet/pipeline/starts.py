@@ -61,9 +61,9 @@ def convert_backbone(source: str, detector: str, out: Path) -> tuple[int, int]:
     config, weights = read_config(detector), load_source(source)
     conversion.check_style(weights, backbone_config(config))
     backbone = build_backbone(config)
-    found = conversion.convert(weights, backbone)
-    conversion.save(found, out, backbone)
-    return len(found.state), len(found.match.missing)
+    converted = conversion.convert(weights, backbone)
+    conversion.save(converted, out, backbone)
+    return len(converted.state), len(converted.match.missing)
 
 
 def convert_whole(source: str, detector: str, out: Path) -> tuple[int, int]:
@@ -83,8 +83,8 @@ def write_config_backbone(detector: str, out: Path) -> tuple[str, int]:
     config = read_config(detector)
     state = dict(build_backbone(config, initialise=True).state_dict())
     names = [name for key, name in checkpoints_of(config) if ".backbone." in key]
-    name, known = next(iter(names), "pretrained=True"), normalisation_of(config)
-    write_checkpoint(out, state, {"source": name, "normalisation": known.as_dict() if known else None})
+    name, normalisation = next(iter(names), "pretrained=True"), normalisation_of(config)
+    write_checkpoint(out, state, {"source": name, "normalisation": normalisation and normalisation.as_dict()})
     return name, len(state)
 
 
@@ -134,9 +134,9 @@ def _check_source(source: str, config: Config) -> str:
         return f"{source} (to be downloaded, where it is not here yet)"
     weights = load_source(source)
     conversion.check_style(weights, backbone_config(config))
-    found = conversion.convert(weights, build_backbone(config))
+    converted = conversion.convert(weights, build_backbone(config))
     _compare(f"--weights {source}", weights.normalisation, config)
-    return f"{len(found.state)} tensors of {source}"
+    return f"{len(converted.state)} tensors of {source}"
 
 
 def _check_name(source: str) -> None:
@@ -144,17 +144,17 @@ def _check_name(source: str) -> None:
     from aligndet.common.errors import nearest
 
     kind, _, name = source.partition(":")
-    known: list[str] = []
+    models: list[str] = []
     if kind == "timm":
         import timm
 
-        known, name = timm.list_models(), name.partition(".")[0]
+        models, name = timm.list_models(), name.partition(".")[0]
     elif kind == "torchvision" and not name.startswith("//"):
         from torchvision.models import list_models
 
-        known, name = list_models(), name.partition(":")[0]
-    if known and name not in known:
-        raise InputError(f"--weights {source}: {kind} has no model {name!r}{nearest(name, known)}")
+        models, name = list_models(), name.partition(":")[0]
+    if models and name not in models:
+        raise InputError(f"--weights {source}: {kind} has no model {name!r}{nearest(name, models)}")
 
 
 def _compare(what: str, theirs: Any, config: Config) -> None:

@@ -114,8 +114,8 @@ def check(question: Question) -> str:
 
     request = request_of(question)
     with tempfile.TemporaryDirectory() as folder:
-        known = question.proposals or str(stand_in(Path(folder)))
-        config = built_config(replace(request, proposals=known), Path(folder) / "pretrain.py")
+        boxes = question.proposals or str(stand_in(Path(folder)))
+        config = built_config(replace(request, proposals=boxes), Path(folder) / "pretrain.py")
     build(config)
     return length(config, question.max_iters)
 

@@ -135,5 +135,5 @@ def _copy(source: Path, copy: Path) -> str:
 
 def lines(result: dict[str, Any]) -> list[str]:
     """Counts by split."""
-    found = [f"{count} {split}" for split, count in result["counts"].items()]
-    return [", ".join(found), *([f"{len(result['left_out'])} left out"] if result["left_out"] else [])]
+    counts = [f"{count} {split}" for split, count in result["counts"].items()]
+    return [", ".join(counts), *([f"{len(result['left_out'])} left out"] if result["left_out"] else [])]
