@@ -12,6 +12,7 @@ from torch import nn
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.momentum import MomentumHook, cosine, follow, follower_of
 from aligndet.common.errors import InputError
+from aligndet.registry import HOOKS
 from tests.small import batch, detector
 
 
@@ -138,6 +139,7 @@ def test_cosine_runs_from_base_to_one() -> None:
 
 def test_the_hook_counts_optimiser_steps_not_batches() -> None:
     moved: list[float] = []
+    logged: list[tuple[str, float]] = []
     net = nn.Linear(2, 1)
     wrapper = OptimWrapper(torch.optim.SGD(net.parameters(), lr=0.1), accumulative_counts=2)
     runner: Any = SimpleNamespace(
@@ -145,7 +147,7 @@ def test_the_hook_counts_optimiser_steps_not_batches() -> None:
         max_iters=4,
         optim_wrapper=wrapper,
         model=SimpleNamespace(follow=moved.append),
-        message_hub=SimpleNamespace(update_scalar=lambda *a: None),
+        message_hub=SimpleNamespace(update_scalar=lambda *scalar: logged.append(scalar)),
     )
     wrapper.initialize_count_status(net, 0, 4)
     hook = MomentumHook(base=0.9)
@@ -154,6 +156,7 @@ def test_the_hook_counts_optimiser_steps_not_batches() -> None:
         wrapper.update_params(net(torch.randn(3, 2)).mean())
         hook.after_train_iter(runner, runner.iter)
     assert moved == [0.0, cosine(0.9, 1, 4), cosine(0.9, 3, 4)]
+    assert logged == [("train/momentum", keep) for keep in moved[1:]]
 
 
 def test_a_resumed_run_does_not_start_the_momentum_network_anew() -> None:
@@ -173,4 +176,5 @@ def test_base_outside_the_unit_interval_is_refused(base: float) -> None:
 
 
 def test_base_may_be_an_end_of_the_interval_and_is_the_papers_by_default() -> None:
+    assert HOOKS.get("aligndet.MomentumHook") is MomentumHook, "as configs name it"
     assert (MomentumHook(0).base, MomentumHook(1).base, MomentumHook().base) == (0, 1, 0.996)

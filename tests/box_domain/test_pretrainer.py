@@ -10,6 +10,7 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.common.errors import InputError
+from aligndet.registry import MODELS
 from tests.small import STOCK, batch, detector, sample, tiny
 
 BOX_LOSSES = {
@@ -183,6 +184,10 @@ def test_the_contrast_is_weighed_and_positives_are_counted() -> None:
     assert losses(temperature=0.1)["loss_contrast"] != plain["loss_contrast"]
     with pytest.raises(InputError, match="missing_key"):
         losses(missing_key="drop")
+
+
+def test_configs_find_it_by_name() -> None:
+    assert MODELS.get("aligndet.BoxDomainPretrainer") is BoxDomainPretrainer
 
 
 def test_without_clusters_there_is_one_class() -> None:
