@@ -43,11 +43,11 @@ def test_the_table_has_a_line_for_each_part_of_a_result() -> None:
         "backbone": {"state": "pending", "seconds": 0.0},
     }
     assert table(stages, {"proposals": proposals, "backbone": backbone}) == [
-        "stage      result                                     time",
-        "---------  -----------------------------------------  ----",
-        "proposals  3.0 proposals per image, 2 images          1:01",
+        "stage      result                                   time",
+        "---------  ---------------------------------------  ----",
+        "proposals  3.0 proposals per image, 2 images        1:01",
         "           1 images left out",
         "           recall 50 % at IoU 0.5 on 4 test images",
-        "backbone   pending                                    0:00",
-        "all                                                   1:01",
+        "backbone   pending                                  0:00",
+        "all                                                 1:01",
     ]
