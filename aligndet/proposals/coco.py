@@ -1,4 +1,4 @@
-"""Writing proposals as COCO json, the format mmdet's CocoDataset opens, and reading true boxes from one."""
+"""Writing proposals as COCO json, the format that mmdet's CocoDataset opens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.files import replacing
-from aligndet.proposals.formats.coco import read_coco
 from aligndet.proposals.store import ProposalStore
 
 
@@ -86,9 +85,3 @@ def _numbers(boxes: np.ndarray) -> list[list[float | int]]:
     area = sides.prod(axis=1, keepdims=True).round(2)
     rows = np.concatenate([corners[:, :2], sides, area], axis=1).tolist()
     return [[int(value) if value.is_integer() else value for value in row] for row in rows]
-
-
-def boxes_by_file(path: Path) -> dict[str, np.ndarray]:
-    """Boxes (N, 4) float64 xyxy per file name of a COCO json; crowd boxes are left out."""
-    store = read_coco(path)
-    return {store.file_name(image): store.boxes(image).astype(np.float64) for image in range(len(store))}
