@@ -10,8 +10,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from aligndet.common.checkpoints import checkpoint_bytes
-from aligndet.common.errors import InputError
+from aligndet.common.checkpoints import CheckpointError, checkpoint_bytes
 from aligndet.common.files import write_bytes
 from aligndet.image_domain.keys import Match, candidates
 from aligndet.image_domain.normalisation import Normalisation
@@ -30,7 +29,7 @@ WAYS: tuple[Callable[[str], str], ...] = (
 )
 
 
-class NoMatchError(InputError):
+class NoMatchError(CheckpointError):
     """The checkpoint does not fit the backbone; training on would start from random weights unnoticed."""
 
 

@@ -123,8 +123,7 @@ class DaskEngine:
     worker died, and waits for it for ever.
 
     Raises:
-        InputError: ``distributed`` is not installed.
-        OSError: no scheduler there, or it has no worker.
+        InputError: ``distributed`` is not installed, or there is no scheduler with a worker.
     """
 
     def __init__(self, scheduler: str, patience: float = 60.0) -> None:

@@ -103,9 +103,8 @@ def make_proposals(
         shard: (i, n) does only every n-th chunk, from the i-th (0 to n - 1), and writes no `out`.
 
     Raises:
-        FileNotFoundError, ValueError, KeyError, TypeError, ImportError, OSError: wrong input or options,
-            before any work is done; ValueError also when not one image can be used. Single images that
-            cannot be read or searched raise nothing: they are skipped and listed.
+        InputError: wrong input or options, before any work is done; or not one image can be used. Single
+            images that cannot be read or searched raise nothing: they are skipped and listed.
     """
     options = options or ProposalOptions()
     make_backend(options.backend, **options.backend_options)  # fail here, not in a worker

@@ -73,7 +73,7 @@ def write_image(image: np.ndarray, path: str) -> None:
     """Write a picture; the format follows the name.
 
     Raises:
-        OSError: the folder is missing or not writable.
+        InputError: the folder is missing or not writable.
     """
     if not cv2.imwrite(path, image):
         raise InputError(f"{path}: could not be written (does its folder exist?)")
