@@ -88,13 +88,13 @@ def group_help(group: str) -> str:
 
 def version() -> str:
     """Name this package, Python and the packages it works with, by installed distribution."""
-    found = [f"aligndet {aligndet_version()}", f"Python {platform.python_version()}"]
+    versions = [f"aligndet {aligndet_version()}", f"Python {platform.python_version()}"]
     for name in DISTRIBUTIONS:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(versions)
 
 
 def aligndet_version() -> str:

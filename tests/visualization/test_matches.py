@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,7 +36,8 @@ def test_what_both_views_match_is_thick() -> None:
 @pytest.fixture
 def pretraining(tmp_path: Path) -> Path:
     """A pre-training config: two images with two boxes each, one view twice as large as the other."""
-    images, boxes = [], []
+    images: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     for number in (1, 2):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((128, 128, 3), 60 * number, np.uint8))
         images.append({"id": number, "file_name": f"{number}.png", "width": 128, "height": 128})
