@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import tempfile
 import threading
@@ -103,17 +104,21 @@ def dry_run(question: Question) -> tuple[list[Stage], checks.CheckResult, RunFil
     return plan.stages(question), check_in_process(question), before
 
 
-def check_in_process(question: Question, log: Path | None = None) -> checks.CheckResult:
-    """Build every stage's config in a process of its own, which keeps this one small and quiet."""
+def check_in_process(question: Question) -> checks.CheckResult:
+    """Build every stage's config in a process of its own, which keeps this one small and quiet.
+
+    Its log stays where it failed otherwise than by a wrong question; the error names it.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="aligndet-check-"))
-    place = Place(scratch, log or scratch / "log.txt", None, usable_cores(), question.imports)
+    place = Place(scratch, scratch / "log.txt", None, usable_cores(), question.imports)
     try:
         result = run_in_process("check", f"{checks.__name__}:check_stages", question, place)
-    finally:
-        for name in ("request", "result", "progress"):
-            (scratch / f"check.{name}.json").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            scratch.rmdir()
+    except StageError:
+        raise
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
     return from_plain(checks.CheckResult, result)
 
 
