@@ -168,7 +168,7 @@ _MAGIC = {
 
 
 def checkpoint_bytes(state: dict[str, torch.Tensor], meta: dict[str, Any]) -> memoryview:
-    """An mmengine checkpoint, ``{'meta', 'state_dict'}``, as bytes.
+    """Write an mmengine checkpoint, ``{'meta', 'state_dict'}``, into bytes.
 
     Given a path, torch.save would write the file's name into the archive.
     """

@@ -51,7 +51,7 @@ def write_json(path: Path, value: Any, indent: int | None = None, durable: bool 
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Hash a file's bytes: SHA-256, hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):

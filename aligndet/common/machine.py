@@ -26,7 +26,7 @@ def usable_cores() -> int:
 
 
 def process_environment(threads: int) -> dict[str, str]:
-    """Environment of a process that trains: thread limits, :data:`MALLOC`, :data:`WAIT`; the user's own wins.
+    """Make a training process's environment: threads, :data:`MALLOC`, :data:`WAIT`; the user's own wins.
 
     The process finds this package where it lies, after whatever the user's ``PYTHONPATH`` names.
 

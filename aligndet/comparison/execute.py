@@ -20,7 +20,7 @@ Command = Callable[[Run, int], list[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """Says how a run ended.
 
     Attributes:
         run: the run.
@@ -39,13 +39,13 @@ class Outcome:
 
 
 def run_command(run: Run, threads: int) -> list[str]:
-    """The process that does one run."""
+    """Give the command of the process that does one run."""
     module = "aligndet.comparison.run_one"
     return [sys.executable, "-m", module, str(run.folder), "--threads", str(threads)]
 
 
 def stored_result(run: Run) -> dict[str, Any] | None:
-    """The result of a finished run if it was scored on the same sets by the same measures, else None."""
+    """Read the result of a finished run; None where it was scored on other sets or by other measures."""
     try:
         result: dict[str, Any] = json.loads((run.folder / "result.json").read_text())
         evaluated = json.loads((run.folder / "request.json").read_text())["evaluates"]
@@ -59,7 +59,7 @@ def stored_result(run: Run) -> dict[str, Any] | None:
 
 
 def log_tail(run: Run, lines: int = 15) -> str:
-    """The last lines of a run's log."""
+    """Read the last lines of a run's log."""
     try:
         text = (run.folder / "log.txt").read_text(errors="replace")
     except OSError as error:
@@ -126,7 +126,7 @@ def execute(
 
 
 def reused_outcome(run: Run) -> Outcome | None:
-    """The outcome of a run that an earlier comparison finished; None where there is none."""
+    """Find the outcome that an earlier comparison left of a run; None where there is none."""
     result = stored_result(run)
     if result is None:
         return None

@@ -14,7 +14,7 @@ from aligndet.common.files import write_json
 
 
 class DivergedError(RuntimeError):
-    """The weights hold NaN or infinity; training on is pointless."""
+    """Says that the weights hold NaN or infinity, so that training on is pointless."""
 
 
 class FreezeBackboneHook(Hook):
@@ -32,7 +32,7 @@ class FreezeBackboneHook(Hook):
         freeze(self.backbone)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Still the backbone: mmengine puts the whole detector into training mode before every iteration."""
+        """Undo what mmengine does before every iteration: it puts the whole detector into training mode."""
         hold_still(self.backbone)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """One measure of a trained detector.
+    """Defines one measure of a trained detector.
 
     Attributes:
         name: in results, tables and plots; higher is better.
@@ -28,10 +28,10 @@ METRICS = [
 
 
 def main_metric() -> str:
-    """Name of the measure that decides."""
+    """Name the measure that decides."""
     return METRICS[0].name
 
 
 def metric_names() -> list[str]:
-    """Names of all measures, the deciding one first."""
+    """Name all measures, the deciding one first."""
     return [metric.name for metric in METRICS]

@@ -23,7 +23,7 @@ _NOT_DECISIVE = ("work_dir", "default_hooks", "log_processor", "visualizer", "vi
 
 @dataclass(frozen=True)
 class Run:
-    """One fine-tune.
+    """Describes one fine-tune.
 
     Attributes:
         start, percent, seed, lr: what it is; ``seed`` counts from 0.
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """Short text for status lines."""
+        """Name the run for status lines."""
         return f"{self.start} {self.percent:g}% lr {self.lr:g} seed {self.seed}"
 
 
@@ -54,13 +54,13 @@ def _hash_of(path: str, mtime: float, size: int) -> str:
 
 
 def file_hash(path: str | Path) -> str:
-    """Content hash of a file, computed once per version of it."""
+    """Hash a file's content, once per version of it."""
     status = Path(path).stat()
     return _hash_of(str(path), status.st_mtime, status.st_size)
 
 
 def by_content(value: Any) -> Any:
-    """Plain data in which every string that names an existing file is replaced by its content hash."""
+    """Replace every string that names an existing file by its content hash."""
     if isinstance(value, dict):
         return {str(key): by_content(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -71,7 +71,7 @@ def by_content(value: Any) -> Any:
 
 
 def run_key(config: Config) -> str:
-    """Hash of what decides a run's outcome; the same for the same files under other names."""
+    """Hash what decides a run's outcome, whatever its files are called."""
     decisive = {key: value for key, value in config.to_dict().items() if key not in _NOT_DECISIVE}
     text = json.dumps(by_content(decisive), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -94,7 +94,7 @@ class Planner:
     labels: dict[tuple[float, int], Path]
 
     def run(self, start: Start, percent: float, seed: int, lr: float, sets: dict[str, EvalSet]) -> Run:
-        """One run with its config and folder; nothing is written."""
+        """Make one run with its config and folder, and write nothing."""
         iters = self.settings.iters[percent]
         labels = self.labels[percent, seed + 1]
         config = run_config(
@@ -106,7 +106,7 @@ class Planner:
         return Run(start.name, percent, seed, lr, iters, folder, evaluates, config)
 
     def search(self) -> list[Run]:
-        """Every rate of the grid for every start and fraction, on the search seeds; none for one rate."""
+        """Make a run for every rate of the grid, start, fraction and search seed; none for one rate."""
         ask = self.settings
         if len(ask.lrs) < 2:
             return []
@@ -120,7 +120,7 @@ class Planner:
         ]
 
     def final(self, chosen: dict[tuple[str, float], float]) -> list[Run]:
-        """All seeds of every start and fraction at its chosen rate; pairs of a seed end together."""
+        """Make a run for every seed, start and fraction at its chosen rate; pairs of a seed are neighbours."""
         ask = self.settings
         return [
             self.run(start, percent, seed, chosen[start.name, percent], {"report": ask.report})
@@ -132,7 +132,7 @@ class Planner:
 
 
 def choose_lrs(scored: Iterable[tuple[Run, float]]) -> dict[tuple[str, float], float]:
-    """The rate with the best mean tune AP for each (start, percentage); the lower rate on a tie.
+    """Choose the rate with the best mean tune AP for each (start, percentage), the lower one on a tie.
 
     Args:
         scored: finished search runs, each with its AP on the tune set.
@@ -147,7 +147,7 @@ def choose_lrs(scored: Iterable[tuple[Run, float]]) -> dict[tuple[str, float], f
 
 
 def at_edge(lr: float, lrs: Sequence[float]) -> bool:
-    """True where the chosen rate is the lowest or highest of several: the best may lie outside."""
+    """Tell whether the chosen rate is the lowest or highest of several: the best may lie outside."""
     return len(lrs) > 1 and lr in (min(lrs), max(lrs))
 
 

@@ -44,7 +44,7 @@ def _row(arm: Arm) -> list[str]:
 
 
 def to_markdown(results: Results) -> str:
-    """Table, notes, and the learning-rate search, as Markdown."""
+    """Write table, notes and learning-rate search as Markdown."""
     names = ", ".join(metric_names())
     parts = ["# Did it help?", markdown_table(_header(results.baseline), [_row(arm) for arm in results.arms])]
     parts.append(
@@ -131,7 +131,7 @@ def write_report(results: Results, work_dir: Path) -> str:
 
 
 def _finite(value: object) -> object:
-    """Infinite bounds (a single pair) have no JSON form; they become null."""
+    """Replace infinite bounds (of a single pair), which have no JSON form, by null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ from aligndet.comparison.statistics import PairedDifference, Spread, paired_diff
 
 @dataclass(frozen=True)
 class Arm:
-    """One start at one label fraction.
+    """Holds the scores of one start at one label fraction.
 
     Attributes:
         start, percent: which.
@@ -35,18 +35,18 @@ class Arm:
 
     @property
     def ap(self) -> dict[int, float]:
-        """Points of the deciding measure by seed."""
+        """Give the points of the deciding measure by seed."""
         return self.scores[main_metric()]
 
     def spread(self, metric: str = "") -> Spread | None:
-        """Mean and spread of a measure (the deciding one) over seeds; None when every seed failed."""
+        """Summarise a measure (the deciding one) over seeds; None when every seed failed."""
         values = self.scores[metric or main_metric()]
         return spread(list(values.values())) if values else None
 
 
 @dataclass(frozen=True)
 class Results:
-    """All arms by fraction, with the search behind them and what a reader must be told."""
+    """Holds all arms by fraction, the search behind them and what a reader must be told."""
 
     baseline: str
     arms: tuple[Arm, ...]
@@ -55,7 +55,7 @@ class Results:
     conditions: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for ``results.json``."""
+        """Give plain data for ``results.json``."""
         arms = []
         for arm in self.arms:
             entry = asdict(arm)
@@ -105,7 +105,7 @@ def with_difference(arm: Arm, baseline: Arm | None) -> Arm:
 
 
 def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
-    """What a reader of the table must be told: edges of the grid, divergence, failures, shared data."""
+    """List what a reader must be told: edges of the grid, divergence, failures, shared data."""
     notes = []
     for arm in arms:
         where = f"{arm.start} at {arm.percent:g} %"

@@ -13,7 +13,7 @@ from aligndet.transfer.finetune import point_dataset, set_num_classes
 
 
 def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
-    """The fine-tune config with the user's options and the data's class number put in.
+    """Read the fine-tune config, and put in the user's options and the data's class number.
 
     Returns:
         The config and the class names.
@@ -36,7 +36,7 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
 
 
 def schedulers(iters: int, schedule: str) -> list[dict[str, Any]]:
-    """Warm-up over the first tenth (at most 500 iterations), then ``step`` or ``cosine``."""
+    """Schedule a warm-up over the first tenth (at most 500 iterations), then ``step`` or ``cosine``."""
     warm = max(1, min(500, iters // 10))
     warm_up = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
     if schedule == "cosine":
@@ -117,7 +117,7 @@ def run_config(
 
 
 def _set_runtime(config: Config, iters: int, settings: Settings) -> None:
-    """Hooks and log for an iteration-based run: one resumable checkpoint is kept."""
+    """Set hooks and log for a run by iterations that keeps one resumable checkpoint."""
     every = settings.save_every or max(25, iters // 4)
     hooks = config.setdefault("default_hooks", {})
     hooks["logger"] = {"type": "LoggerHook", "interval": max(1, min(20, iters)), "log_metric_by_epoch": False}

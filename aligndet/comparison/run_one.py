@@ -16,7 +16,7 @@ from aligndet.common.search_path import put_current_folder_last
 
 
 def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """The mmengine runner of a run folder, set to resume from the run's last checkpoint if it has one.
+    """Build the runner of a run folder, to resume from its last checkpoint where it has one.
 
     Returns:
         The runner and the data loader configs of the evaluation sets.

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Start:
-    """One arm of the comparison: a name and the checkpoint that its runs load.
+    """Names one arm of the comparison and the checkpoint that its runs load.
 
     Attributes:
         name: letters, digits, ``_``, ``-`` and ``.``; used in tables and folder names.
@@ -21,7 +21,7 @@ class Start:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Annotated images that runs are trained or scored on.
+    """Names annotated images that runs are trained or scored on.
 
     Attributes:
         annotations: COCO json.
@@ -34,7 +34,7 @@ class EvalSet:
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole comparison; every start gets exactly this.
+    """Describes a whole comparison, which every start gets alike.
 
     Attributes:
         config: fine-tune config, any stock mmdet config of a box detector: a file or ``mmdet::name``.
@@ -84,5 +84,5 @@ class Settings:
 
     @property
     def baseline(self) -> Start:
-        """The start that the others are compared with."""
+        """Choose the start that the others are compared with."""
         return next((start for start in self.starts if start.checkpoint is None), self.starts[0])

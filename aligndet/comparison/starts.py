@@ -42,12 +42,12 @@ def fit_start(checkpoint: Path, name: str, model: Any, out_dir: Path) -> tuple[P
 
 
 def has_heads(source: Checkpoint) -> bool:
-    """Whether a checkpoint is of a detector (or of its pre-training) and not of a backbone alone."""
+    """Tell whether a checkpoint is of a detector (or of its pre-training) and not of a backbone alone."""
     return source.is_pretraining or source.is_official or source.is_detector
 
 
 def fit_backbone(checkpoint: Path, model: Any) -> tuple[State, str]:
-    """The backbone's tensors in a checkpoint of any maker, under the detector's names."""
+    """Find the backbone's tensors in a checkpoint of any maker, under the detector's names."""
     config = ConfigDict(model=model)
     source, backbone = load_source(str(checkpoint)), build_backbone(config)
     check_style(source, backbone_config(config))

@@ -15,7 +15,7 @@ MIN_AP = 0.5
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation (n - 1; 0 for one value) of ``n`` values."""
+    """Holds mean and sample standard deviation (n - 1; 0 for one value) of ``n`` values."""
 
     n: int
     mean: float
@@ -24,7 +24,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Mean difference of pairs, start minus baseline, with its 95 % interval.
+    """Holds the mean difference of pairs, start minus baseline, with its 95 % interval.
 
     Attributes:
         n: pairs. mean: mean difference.
@@ -52,7 +52,7 @@ class PairedDifference:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and spread.
+    """Compute mean and spread.
 
     Raises:
         ValueError: no values.

@@ -96,7 +96,7 @@ class Status:
 
 
 def progress_of(run: Run) -> tuple[int, float]:
-    """Iterations done and seconds per iteration, as the run's process last said."""
+    """Read iterations done and seconds per iteration, as the run's process last said."""
     try:
         progress = json.loads((run.folder / "progress.json").read_text())
         return int(progress["iter"]), float(progress["seconds_per_iter"])

@@ -15,7 +15,7 @@ from aligndet.common.images import UnreadableImageError, read_image
 
 @dataclass(frozen=True)
 class LabelledBoxes:
-    """Annotations of a COCO json, file names by image id, and class names by category id."""
+    """Holds annotations of a COCO json, file names by image id, and class names by category id."""
 
     boxes: list[dict[str, Any]]
     files: dict[Any, str]
@@ -47,7 +47,7 @@ def read_boxes(
 def with_pixels(
     boxes: Iterable[dict[str, Any]], files: dict[Any, str], images: Path
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Each box with its image (h, w, 3) uint8 BGR. Boxes of unreadable images are passed over.
+    """Yield each box with its image (h, w, 3) uint8 BGR, and pass over boxes of unreadable images.
 
     An image is read once for all boxes of it that stand side by side.
     """

@@ -18,7 +18,7 @@ from aligndet.common.files import write_json
 
 @dataclass(frozen=True)
 class Fraction:
-    """One written label fraction.
+    """Describes one written label fraction.
 
     Attributes:
         percent: share of the images, in percent, in (0, 100].
@@ -57,7 +57,7 @@ def draw_images(image_ids: Sequence[int], percent: float, fold: int, seed: int =
 
 
 def select_images(coco: dict[str, Any], keep: set[int]) -> dict[str, Any]:
-    """The part of a COCO dictionary that belongs to the image ids in ``keep``; other keys stay."""
+    """Select what of a COCO dictionary belongs to the image ids in ``keep``; other keys stay."""
     part = {key: value for key, value in coco.items() if key not in ("images", "annotations")}
     part["images"] = [image for image in coco["images"] if image["id"] in keep]
     part["annotations"] = [box for box in coco["annotations"] if box["image_id"] in keep]

@@ -42,7 +42,7 @@ from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layer
 
 @dataclass(frozen=True)
 class Question:
-    """What :func:`export` was asked for, its checkpoint read."""
+    """Holds what :func:`export` was asked for, its checkpoint read."""
 
     source: Checkpoint
     network: str
@@ -50,7 +50,7 @@ class Question:
     allow_partial: bool
 
     def detector(self) -> Any:
-        """The stock model config; that of ``config``, else the one that was pre-trained.
+        """Give the stock model config: that of ``config``, else the one that was pre-trained.
 
         Raises:
             CheckpointError: neither is there.
@@ -61,7 +61,7 @@ class Question:
         return model.get("detector") or model
 
     def needed_config(self) -> Config:
-        """The config, where nothing in the checkpoint can stand for it.
+        """Give the config, where nothing in the checkpoint can stand for it.
 
         Raises:
             CheckpointError: none was given.
@@ -117,7 +117,7 @@ def export(
 
 
 def _exporter(source: Checkpoint) -> Callable[[Question], Exported]:
-    """What exports a checkpoint of this content."""
+    """Choose what exports a checkpoint of this content."""
     if source.is_pretraining or source.is_official:
         return _of_box_domain
     if method_of(source.state):
@@ -126,7 +126,7 @@ def _exporter(source: Checkpoint) -> Callable[[Question], Exported]:
 
 
 def _of_box_domain(question: Question) -> Exported:
-    """Box-domain pre-training, this project's or the official one's."""
+    """Export box-domain pre-training, this project's or the official one's."""
     source, config = question.source, question.detector()
     stock, classifiers, trained = build_stock(config), classifier_layers(config), box_part_keys(config)
     state = network_state(source, question.network)
@@ -139,7 +139,7 @@ def _of_box_domain(question: Question) -> Exported:
 
 
 def _of_method(question: Question) -> Exported:
-    """A method of the image domain that trains more than a backbone."""
+    """Export what a method of the image domain trains beside the backbone, too."""
     method = method_of(question.source.state)
     assert method is not None
     source, detector = load_source(str(question.source.path)), build_detector(question.needed_config())
@@ -149,7 +149,7 @@ def _of_method(question: Question) -> Exported:
 
 
 def _of_detector(question: Question) -> Exported:
-    """A plain detector, for other classes."""
+    """Export a plain detector for other classes."""
     source = question.source
     if question.config is None:
         raise CheckpointError(
@@ -162,7 +162,7 @@ def _of_detector(question: Question) -> Exported:
 
 
 def _of_backbone(question: Question) -> Exported:
-    """A backbone of any maker, under the detector's names."""
+    """Export a backbone of any maker under the detector's names."""
     config = question.needed_config()
     source, backbone = load_source(str(question.source.path)), build_backbone(config)
     convert.check_style(source, backbone_config(config))
@@ -184,7 +184,7 @@ def _report(
 
 
 def pretrained_detector(source: Checkpoint) -> Any:
-    """The stock model config that was pre-trained.
+    """Find the stock model config that was pre-trained.
 
     Raises:
         CheckpointError: the checkpoint does not hold it.

@@ -70,7 +70,7 @@ def fit(
 
 
 def of_classifier(key: str, classifiers: list[str]) -> bool:
-    """Whether a tensor depends on the classes: a classifier's, or what a class loss keeps for itself.
+    """Tell whether a tensor depends on the classes: a classifier's, or what a class loss keeps for itself.
 
     GHM's loss keeps a histogram of scores, Seesaw's counts the classes; pre-training has other scores.
     """
@@ -78,7 +78,7 @@ def of_classifier(key: str, classifiers: list[str]) -> bool:
 
 
 def unused(source: State, used: set[str]) -> list[str]:
-    """Keys of ``source`` that are not used, further names of a used tensor left out.
+    """List the keys of ``source`` that are not used, further names of a used tensor left out.
 
     DDQ's decoder takes over layers of the head in its first forward pass, so they are stored twice.
     """
@@ -87,7 +87,7 @@ def unused(source: State, used: set[str]) -> list[str]:
 
 
 def regressor_repeats(key: str, value: Tensor | None, initial: Tensor, stock: nn.Module) -> int:
-    """How often a box regressor's four rows repeat to make the stock layer; 0 if that cannot be done.
+    """Count how often a box regressor's four rows repeat to make the stock layer; 0 if they cannot.
 
     The layer must belong to a head that says ``reg_class_agnostic=False`` and has ``num_classes``. A
     regressor with equal rows for every class (itself made by repeating) counts as one of four rows.
@@ -109,7 +109,7 @@ def tile(value: Tensor, repeats: int) -> Tensor:
 
 
 def owner(key: str, stock: nn.Module) -> nn.Module | None:
-    """The nearest module around a tensor that has a ``num_classes``."""
+    """Find the nearest module around a tensor that has a ``num_classes``."""
     path = key.split(".")[:-1]
     while path:
         module: Any = stock.get_submodule(".".join(path))
@@ -120,7 +120,7 @@ def owner(key: str, stock: nn.Module) -> nn.Module | None:
 
 
 def part_of(key: str, stock: nn.Module) -> str:
-    """The part a tensor is reported under: ``neck``, or the head inside a part: ``roi_head.mask_head``."""
+    """Name the part a tensor is reported under: ``neck``, or a head inside a part: ``roi_head.mask_head``."""
     path = key.split(".")[:-1]
     try:
         inner: Any = stock.get_submodule(".".join(path[:2])) if len(path) > 1 else None

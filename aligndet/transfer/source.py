@@ -27,7 +27,7 @@ _LOOKS = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint in memory.
+    """Holds a checkpoint in memory.
 
     Attributes:
         path: where it was read.
@@ -54,7 +54,7 @@ class Checkpoint:
         return any("_head." in key for key in self.state)
 
     def config(self) -> Config:
-        """The config stored in the checkpoint.
+        """Read the config stored in the checkpoint.
 
         Raises:
             CheckpointError: none is stored.
@@ -83,7 +83,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def looks_like(state: State) -> str:
-    """What a checkpoint without ``online.`` keys seems to be, in words."""
+    """Say in words what a checkpoint without ``online.`` keys seems to be."""
     tops = {key.split(".")[0] for key in state}
     if "backbone" in tops and tops & {"neck", "bbox_head", "rpn_head", "roi_head", "encoder", "decoder"}:
         return "a plain detector checkpoint; use it in load_from as it is"
@@ -96,7 +96,7 @@ def looks_like(state: State) -> str:
 
 
 def network_state(checkpoint: Checkpoint, network: str) -> State:
-    """The online or momentum detector of a pre-training checkpoint, under stock keys.
+    """Select the online or momentum detector of a pre-training checkpoint, under stock keys.
 
     The momentum detector shares what was frozen (the backbone), so that is taken from the online one.
 
@@ -123,7 +123,7 @@ def network_state(checkpoint: Checkpoint, network: str) -> State:
 
 
 def _official_network(checkpoint: Checkpoint, network: str) -> State:
-    """The online detector of the official code's checkpoint."""
+    """Select the online detector of the official code's checkpoint."""
     if network != "online":
         raise CheckpointError(f"{checkpoint.path} is of the official AlignDet code; use --network online")
     return _below(checkpoint.state, str(_official_prefix(checkpoint.state)))
