@@ -152,7 +152,7 @@ def test_a_stock_config_can_be_named() -> None:
 
 def test_num_classes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"num_clusters"):
-        BoxDomainPretrainer(detector("retinanet"), num_classes=80)
+        BoxDomainPretrainer(tiny(), num_classes=80)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_detector_without_a_preprocessor_gets_mmdet_s() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16])
 def test_mixed_precision_step(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    model = BoxDomainPretrainer(detector("retinanet"))
+    model = BoxDomainPretrainer(tiny())
     model.train()
     with torch.autocast("cpu", dtype=dtype):
         losses = step(model)

@@ -9,14 +9,14 @@ import torch
 
 import aligndet
 from aligndet.box_domain import BoxDomainPretrainer
-from tests.small import batch, detector
+from tests.small import batch, tiny
 
 HOME = Path(aligndet.__file__).parent
 
 
 def test_one_step_runs_through_four_places() -> None:
     torch.manual_seed(0)
-    model = BoxDomainPretrainer(detector("retinanet"))
+    model = BoxDomainPretrainer(tiny())
     model.train()
     data = model.data_preprocessor(batch(), True)
     files: set[str] = set()
