@@ -43,7 +43,7 @@ def looped_contrast(online: Slots, momentum: Slots, temperature: float = 0.5) ->
 
 
 def slots(n: int, ids: int, background: float, seed: int) -> Slots:
-    """Random embeddings of width 256; ``ids`` instances, a share of background."""
+    """Make random embeddings of width 256, of ``ids`` instances and a share of background."""
     generator = torch.Generator().manual_seed(seed)
     embeddings = torch.randn(n, 256, generator=generator, requires_grad=True)
     of = torch.randint(0, ids, (n,), generator=generator)

@@ -119,7 +119,7 @@ def left_out(source: str) -> Iterator[tuple[str, str]]:
 
 
 def tests_pass(tests: tuple[str, ...], seconds: float) -> bool:
-    """Run pytest in a fork of this process; a run that takes too long fails."""
+    """Run pytest in a fork of this process, and let it fail where it takes too long."""
     child = os.fork()
     if not child:
         _child(tests)
@@ -135,7 +135,7 @@ def tests_pass(tests: tuple[str, ...], seconds: float) -> bool:
 
 
 def _child(tests: tuple[str, ...]) -> None:
-    """Become a run of pytest without output; never returns."""
+    """Become a run of pytest without output, and never return."""
     import pytest
 
     status = 1

@@ -170,10 +170,12 @@ def strategies(images: list[tuple[Array, Array]]) -> None:
         options = replace(SEARCH, limit=0, **change)
         selective_search(images[0][0], options)
         start = time.thread_time()
-        found = [selective_search(image, options).boxes for image, _ in images]
+        per_image = [selective_search(image, options).boxes for image, _ in images]
         seconds = (time.thread_time() - start) / len(images)
-        count = np.mean([len(boxes) for boxes in found])
-        best = [[best_iou(t, b[:n]) for b, (_, t) in zip(found, images, strict=True)] for n in (None, 1500)]
+        count = np.mean([len(boxes) for boxes in per_image])
+        best = [
+            [best_iou(t, b[:n]) for b, (_, t) in zip(per_image, images, strict=True)] for n in (None, 1500)
+        ]
         values = " | ".join(" / ".join(recall_and_ar(part)) for part in best)
         print(f"| {name} | {seconds:.3f} | {count:.0f} | {values} |", flush=True)
 

@@ -46,9 +46,9 @@ def generate(folder: Path, images: int, boxes: int) -> None:
         with StoreWriter(folder / "store", {"description": "generated"}) as writer:
             for number in range(images):
                 corner = rng.integers(0, 400, (boxes, 2))
-                found = np.concatenate([corner, corner + rng.integers(32, 200, (boxes, 2))], axis=1)
+                xyxy = np.concatenate([corner, corner + rng.integers(32, 200, (boxes, 2))], axis=1)
                 scores = np.sort(rng.random(boxes))[::-1]
-                writer.append(f"{number:012d}.jpg", number + 1, (640, 480), found, scores=scores)
+                writer.append(f"{number:012d}.jpg", number + 1, (640, 480), xyxy, scores=scores)
     if not (folder / "proposals.json").exists():
         write_coco(ProposalStore.open(folder / "store"), folder / "proposals.json")
 
@@ -81,7 +81,7 @@ def place(reader: str) -> str:
 
 
 def measure(reader: str, folder: Path) -> dict[str, float]:
-    """All numbers of one reader; to be called in a fresh process."""
+    """Measure all numbers of one reader, in a fresh process."""
     if not reader.startswith("store"):
         import mmdet.datasets  # noqa: F401
 
@@ -89,15 +89,15 @@ def measure(reader: str, folder: Path) -> dict[str, float]:
     forget(folder / place(reader))
     before, start = resident(), time.perf_counter()
     images, entry, boxes = opened(reader, folder)
-    found = {"imports_mb": before, "open_s": time.perf_counter() - start, "open_mb": resident() - before}
-    found["peak_mb"] = peak() - before
+    numbers = {"imports_mb": before, "open_s": time.perf_counter() - start, "open_mb": resident() - before}
+    numbers["peak_mb"] = peak() - before
     order = np.random.default_rng(1).permutation(images)[:SAMPLES].tolist()
     for name, read in (("entry_ms", entry), ("boxes_ms", boxes)):
         times = [timed(read, image) for image in order]
-        found[name], found[f"{name}_p99"] = float(np.mean(times)), float(np.quantile(times, 0.99))
-    found["read_mb"] = resident() - before
-    found["worker_pss_mb"] = shared(boxes, images)
-    return found
+        numbers[name], numbers[f"{name}_p99"] = float(np.mean(times)), float(np.quantile(times, 0.99))
+    numbers["read_mb"] = resident() - before
+    numbers["worker_pss_mb"] = shared(boxes, images)
+    return numbers
 
 
 def timed(read: Callable[[int], Any], image: int) -> float:
@@ -170,9 +170,10 @@ HEAD = {
 def report(rows: Sequence[tuple[str, dict[str, float]]]) -> str:
     """A markdown table."""
     lines = ["| reader | " + " | ".join(HEAD.values()) + " |", "|---" * (len(HEAD) + 1) + "|"]
-    for reader, found in rows:
+    for reader, numbers in rows:
         cells = (
-            f"{found[key]:.3f}" if key.endswith(("ms", "p99", "_s")) else f"{found[key]:,.0f}" for key in HEAD
+            f"{numbers[key]:.3f}" if key.endswith(("ms", "p99", "_s")) else f"{numbers[key]:,.0f}"
+            for key in HEAD
         )
         lines.append(f"| {reader} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Proposal methods side by side: seconds, boxes, recall; all methods on each image in turn, in one process.
+"""Proposal methods side by side, on each image in turn in one process: seconds, boxes, recall.
 
     python benchmarks/proposals.py annotations/val.json --images-root images --count 100
     python benchmarks/proposals.py annotations/val.json --images-root images --methods fast opencv-fast
@@ -55,7 +55,7 @@ def ours(mode: str) -> Search:
 
 
 def official() -> Search:
-    """The official recipe; its own defaults are scale 300, sigma 0.9, min_size 100."""
+    """Return the official recipe, whose defaults are scale 300, sigma 0.9, min_size 100."""
     backend = make_backend("selectivesearch")
     return lambda image: backend(image)[:2]
 
@@ -116,7 +116,7 @@ def recall_and_ar(best: list[Array]) -> list[str]:
 
 
 def read_truth(annotations: Path, count: int) -> list[tuple[str, Array]]:
-    """File name and boxes (M, 4) xyxy of the first `count` images; crowds are left out."""
+    """Read file name and boxes (M, 4) xyxy of the first `count` images, without crowds."""
     data = json.loads(annotations.read_text(encoding="utf-8"))
     boxes: dict[int, list[list[float]]] = {image["id"]: [] for image in data["images"]}
     for row in data["annotations"]:
@@ -151,14 +151,14 @@ def measure(
 
 
 def available(names: list[str]) -> dict[str, Search]:
-    """The methods that this interpreter can run; a line for each that it cannot."""
-    found = {}
+    """Return the methods that this interpreter can run, and print a line for each that it cannot."""
+    searches = {}
     for name in names:
         try:
-            found[name] = METHODS[name]()
+            searches[name] = METHODS[name]()
         except ImportError as error:
             print(f"left out: {name}: {str(error).splitlines()[0]}")
-    return found
+    return searches
 
 
 def processor() -> str:

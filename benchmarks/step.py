@@ -180,7 +180,7 @@ ARMS = {"stock": stock, "ours": ours, "published": published}
 
 
 def three_steps(arm: str, args: argparse.Namespace) -> Step:
-    """Three steps of an arm; model, data and optimiser state are made by the first, and counted."""
+    """Prepare three steps of an arm, of which the first makes and counts model, data and optimiser state."""
     torch.set_num_threads(args.threads)
     config = _config(args)
 
