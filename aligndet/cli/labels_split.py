@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("out", type=paths.out_folder, metavar="OUT", help="folder for NAME.FOLD@PERCENT.json")
     options.add(parser, "--percent", "default 1 10 100")
     add("--folds", type=values.positive, default=5, metavar="N", help="draws of each fraction (default 5)")
-    options.add(parser, "--seed", "another seed gives other draws")
+    options.add(parser, "--seed", "default 0; another gives other draws")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -47,10 +47,16 @@ TABLE: dict[str, dict[str, Any]] = {
     "--weights": {"type": paths.weights, "help": WEIGHTS_HELP},
     "--out": {"type": paths.out_folder, "metavar": "DIR", "help": "folder to write into"},
     "--workers": {"type": whole, "metavar": "N", "help": "processes at the same time"},
-    "--gpus": {"type": whole, "metavar": "N", "help": "GPUs of each training (default: all there are)"},
+    "--gpus": {"type": whole, "metavar": "N", "help": "GPUs, a process each, of every training"},
     "--device": {"type": device_name, "help": "cpu, mps, cuda or cuda:N (default: a GPU where there is one)"},
     "--amp": {"action": "store_true", "help": "mixed precision"},
-    "--seed": {"type": int, "default": 0, "metavar": "N", "help": "of everything random (default 0)"},
+    "--seed": {
+        "type": int,
+        "default": 0,
+        "metavar": "N",
+        "help": "of everything random",
+        "more": "default 0",
+    },
     "--iters": {"type": positive, "metavar": "N", "help": "iterations of training"},
     "--epochs": {"type": positive, "metavar": "N", "help": "epochs of training"},
     "--max-iters": {
@@ -127,7 +133,10 @@ TABLE: dict[str, dict[str, Any]] = {
     },
     "--json": {"type": paths.json_out, "metavar": "FILE", "help": "write the result as data, too"},
     "--quiet": {"action": "store_true", "help": "print errors only"},
-    "--verbose": {"action": "store_true", "help": "print the traceback of an error, too"},
+    "--verbose": {
+        "action": "store_true",
+        "help": "print what libraries print, and the traceback of an error",
+    },
 }
 
 COMMON = ("--import", "--json", "--quiet", "--verbose")
@@ -139,10 +148,12 @@ def add(parser: argparse._ActionsContainer, word: str, more: str = "", **changes
     Args:
         parser: of the command, or a group in it.
         word: a key of :data:`TABLE`.
-        more: put behind the shared help, in brackets: what the word means here in particular.
+        more: put behind the shared help, in brackets: what the word means here, and its default.
         changes: over the shared settings, such as ``required`` or ``default``.
     """
     settings = {**TABLE[word], **changes}
+    more = more or settings.get("more", "")
+    settings.pop("more", None)
     if more:
         settings["help"] += f" ({more})"
     parser.add_argument(word, **settings)

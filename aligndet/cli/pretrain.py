@@ -81,7 +81,7 @@ def _add_length(group: argparse._ArgumentGroup) -> None:
     options.add(group, "--epochs", "of the box domain")
     options.add(group, "--max-iters")
     options.add_workers(group)
-    options.add(group, "--gpus", default=0, help="GPUs (processes) of each training (default 1)")
+    options.add(group, "--gpus", "default: one process", default=0)
     options.add(group, "--amp")
     options.add(group, "--seed")
 

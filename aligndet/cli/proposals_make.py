@@ -76,7 +76,7 @@ def _add_filter(group: argparse._ArgumentGroup) -> None:
         flag, default = f"--{option.name.replace('_', '-')}", option.default
         told = f"default {default:.4g}" if isinstance(default, float) else f"default {default}"
         if option.name == "seed":
-            options.add(group, flag, "here: of rank score without scores")
+            options.add(group, flag, "of the rank where boxes have no score; default 0")
         elif option.name in SHARED:
             options.add(group, flag, told, default=default)
         elif isinstance(default, bool):

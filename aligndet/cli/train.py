@@ -57,10 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from this checkpoint, or without a value from the latest in the work dir",
     )
     options.add(parser, "--max-iters")
-    options.add(parser, "--seed", default=None, help="of everything random (default: the config's, else 0)")
+    options.add(parser, "--seed", "default: the config's, else 0", default=None)
     options.add(parser, "--cfg-options")
     launchers = ["none", "pytorch", "slurm", "mpi"]
-    options.add(parser, "--verbose", help="print everything, instead of logging it to the work dir")
+    options.add(parser, "--verbose", "here, and not in the log")
     parser.add_argument("--launcher", choices=launchers, default="none", help="of several processes")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
