@@ -120,7 +120,7 @@ class Planner:
         ]
 
     def final(self, chosen: dict[tuple[str, float], float]) -> list[Run]:
-        """Make a run for every seed, start and fraction at its chosen rate; pairs of a seed are neighbours."""
+        """Make a run for every seed, start and fraction at its chosen rate; pairs stand side by side."""
         ask = self.settings
         return [
             self.run(start, percent, seed, chosen[start.name, percent], {"report": ask.report})
