@@ -45,7 +45,15 @@ def read_model(name: str) -> Any:
     Raises:
         InputError: as :func:`read_config`, or the config has no model.
     """
-    config = read_config(name)
+    return model_of(read_config(name), name)
+
+
+def model_of(config: Config, name: str) -> Any:
+    """Give the ``model`` of a config.
+
+    Raises:
+        InputError: it has none.
+    """
     if not isinstance(config.get("model"), dict):
         raise InputError(f"config {name}: it has no model; give a config that trains a detector")
     return config.model

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.configs import read_config, read_model
+from aligndet.common.configs import model_of, read_config, read_model
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
 from aligndet.training.strict import check_options
@@ -56,6 +56,7 @@ def wrap_config(
         InputError: as :func:`load_config`; or the detector cannot be served.
     """
     stock = read_config(path)
+    model_of(stock, path)
     from mmdet.utils import register_all_modules
     from mmengine.utils import import_modules_from_strings
 

@@ -26,6 +26,9 @@ from aligndet.training.strict import check_files, check_own_arguments
 
 __all__ = ["TrainResult", "build_runner", "check_config", "load_config", "train", "wrap_config"]
 
+#: What a mistake in a config raises where model, data and optimiser are built.
+MISTAKES = (KeyError, TypeError, ValueError, FileNotFoundError, AttributeError, ImportError, AssertionError)
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -127,7 +130,11 @@ def build_runner(
     try:
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         images = runner.train_loop.dataloader
-    except (KeyError, TypeError, FileNotFoundError, AttributeError, ImportError, AssertionError) as error:
+        if isinstance(runner, Runner):  # others build it with the model, in their strategy
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    except InputError:
+        raise
+    except MISTAKES as error:
         raise InputError(f"config: {_reason(error)}") from error
     _refuse_no_batch(images, config)
     if max_iters:

@@ -207,6 +207,8 @@ def test_without_a_seed_of_the_config_runs_are_equal(config_file: Path, tmp_path
         ({"custom_hooks.0.bas": 1}, r"bas.*did you mean 'base'"),
         ({"custom_hooks.0.type": "aligndet.MomentumHok"}, r"did you mean 'aligndet\.MomentumHook'"),
         ({"optim_wrapper": None}, "no optim_wrapper"),
+        ({"optim_wrapper.optimizer.lr": "quick"}, "TypeError"),
+        ({"train_cfg.max_epochs": ""}, "invalid literal"),
         ({"load_from": "gone.pth"}, r"load_from: gone\.pth: no such file"),
         (
             {"model.detector.backbone.init_cfg": {"type": "Pretrained", "checkpoint": "gone.pth"}},
