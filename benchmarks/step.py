@@ -140,7 +140,7 @@ def ours(config: ConfigDict, args: argparse.Namespace) -> Step:
 
 def published(config: ConfigDict, args: argparse.Namespace) -> Step:
     """Two full networks, dense projectors, the looped loss, one parameter averaged at a time."""
-    module: Any = importlib.import_module("aligndet.box_domain.pretrainer")
+    code: Any = importlib.import_module("aligndet.box_domain.pretrainer")
     model: Any = BoxDomainPretrainer(config)
     second = copy.deepcopy(model.online.backbone)
     second.to(DEVICE)
@@ -163,11 +163,11 @@ def published(config: ConfigDict, args: argparse.Namespace) -> Step:
     step = optimise(model, two_views(args), average)
 
     def run() -> None:
-        vectorised, module.box_contrast = module.box_contrast, _loop
+        vectorised, code.box_contrast = code.box_contrast, _loop
         try:
             step()
         finally:
-            module.box_contrast = vectorised
+            code.box_contrast = vectorised
 
     return run
 
