@@ -10,7 +10,7 @@ from aligndet.common.coco import class_names
 from aligndet.common.configs import locate_config
 from aligndet.common.errors import InputError
 from aligndet.pipeline import plan
-from aligndet.pipeline.contents import image_table
+from aligndet.pipeline.contents import CONFIGS, image_table
 from aligndet.pipeline.question import Question, label
 
 
@@ -91,8 +91,11 @@ def check_stages(question: Question) -> CheckResult:
     Raises:
         InputError: one cannot be built, or they do not fit each other.
     """
-    from aligndet.common.checkpoints import trusting
     from aligndet.common.configs import read_config
+
+    configs = {name: read_config(value) for name in CONFIGS if (value := getattr(question, name))}
+    # a config that is wrong need not wait for torch
+    from aligndet.common.checkpoints import trusting
     from aligndet.image_domain.normalisation import checkpoints_of
 
     _check_machine(question)
@@ -103,7 +106,7 @@ def check_stages(question: Question) -> CheckResult:
         if check and stage is not None:
             with trusting(question.trust):
                 lengths[stage.name] = check(question) or ""
-    named = [file for _, file in checkpoints_of(read_config(question.detector))]
+    named = [file for _, file in checkpoints_of(configs["detector"])]
     files = tuple(str(Path(file).absolute()) for file in named if Path(file).is_file())
     return CheckResult(lengths, files)
 
