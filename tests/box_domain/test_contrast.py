@@ -119,7 +119,7 @@ def test_negatives_count_beside_a_pair_that_agrees_wholly() -> None:
     """At a low temperature they are too far below it for float32, yet another pair feels them."""
     ids = torch.tensor([0, 1])
     online = Slots(torch.eye(3)[:2].requires_grad_(), ids)
-    momentum = Slots(torch.tensor([[1.0, 0, 0], [0, 0.1, 1], [0, 1, 0]]), torch.tensor([0, 0, 1]))
+    momentum = Slots(torch.tensor([[1, 0.05, 0], [0, 0.1, 1], [0, 1, 0]]), torch.tensor([0, 0, 1]))
     (want,) = torch.autograd.grad(formula(online, momentum, 0.005), online.embeddings)
     (got,) = torch.autograd.grad(box_contrast(online, momentum, 0.005), online.embeddings)
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6)
