@@ -1,15 +1,10 @@
 # Fine-tune Faster R-CNN R50-C4 for 24,000 iterations of VOC 07+12 trainval from InsLoc; tested on VOC 07 test.
 #   aligndet export work_dirs/insloc_r50_c4_200e_imagenet work_dirs/insloc_r50_c4_200e_imagenet/detector.pth --config aligndet::finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py
 #   tools/dist_train.sh aligndet::finetune/insloc_faster-rcnn_r50_c4_24k_voc0712.py 8
-_base_ = "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py"
+_base_ = ["mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py", "../_base_/insloc_c4.py"]
 
 load_from = "work_dirs/insloc_r50_c4_200e_imagenet/detector.pth"
-norm_cfg = dict(type="BN", requires_grad=True)
-model = dict(
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(style="pytorch", frozen_stages=-1, norm_eval=False, norm_cfg=norm_cfg, init_cfg=None),
-    roi_head=dict(shared_head=dict(style="pytorch", norm_cfg=norm_cfg, norm_eval=False)),
-)
+model = _base_.insloc_c4
 iterations, evaluate_every = 24000, 6000
 train_cfg = dict(max_iters=iterations, val_interval=evaluate_every)
 param_scheduler = [
