@@ -9,7 +9,7 @@ import sys
 def put_current_folder_last() -> None:
     """Let modules of the current folder be imported, behind all others.
 
-    ``python -m`` puts that folder first, and a user's ``ssl.py`` or ``types.py`` would be imported in place of
+    ``python -m`` puts that folder first, and a user's ``ssl.py`` or ``types.py`` would be imported instead of
     Python's own. Processes that this one starts do not put it first either. A folder that PYTHONPATH names
     stays where it is.
     """

@@ -67,7 +67,9 @@ def test_finetune_starts_from_its_pretraining(path: Path) -> None:
 def test_config_opens_with_its_command(path: Path) -> None:
     text = path.read_text()
     head = text[: text.index("_base_")]
-    assert re.search(r"^(?:#\s+)?(?:aligndet|tools/\S+\.sh) \S", head, re.M), "no command in the opening comment"
+    assert re.search(r"^(?:#\s+)?(?:aligndet|tools/\S+\.sh) \S", head, re.M), (
+        "no command in the opening comment"
+    )
     assert not [script for script in re.findall(r"tools/\S+\.\w+", head) if not (ROOT / script).is_file()]
     shown = re.findall(r"aligndet::(\S+\.py)", head)
     assert f"{path.parent.name}/{path.name}" in shown
