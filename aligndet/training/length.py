@@ -15,7 +15,7 @@ def cap(config: Config, most: int) -> None:
     A checkpoint is written at that step, some steps are logged, and a configured validation runs at the end.
     Schedules stay as they are: what is run is the beginning of the whole run.
     """
-    hooks = config.setdefault("default_hooks", {})
+    hooks = dict(config.get("default_hooks") or {})
     checkpoint = hooks.get("checkpoint") or {}
     hooks["checkpoint"] = {
         **checkpoint,
@@ -27,6 +27,7 @@ def cap(config: Config, most: int) -> None:
     logger = hooks.get("logger") or {}
     interval = min(logger.get("interval", 50), max(1, most // 10))
     hooks["logger"] = {**logger, "type": logger.get("type", "LoggerHook"), "interval": interval}
+    config.default_hooks = hooks
     if "val_interval" in config.train_cfg or config.get("val_evaluator"):
         config.train_cfg.val_interval = most if "max_iters" in config.train_cfg else 1
         config.train_cfg.pop("val_begin", None)
