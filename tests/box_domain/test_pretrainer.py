@@ -156,7 +156,7 @@ def test_num_classes_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "mode"), [(None, "predict"), ({}, "predict"), ({}, "tensor"), (None, "loss")]
+    ("samples", "mode"), [(None, "predict"), ({}, "predict"), ({}, "extract"), ({}, "tensor"), (None, "loss")]
 )
 def test_predicting_points_to_the_export(samples: Any, mode: str) -> None:
     model = BoxDomainPretrainer(tiny())
@@ -172,12 +172,16 @@ def test_the_contrast_is_weighed_and_positives_are_counted() -> None:
         model = BoxDomainPretrainer(tiny(), **options)
         model.init_weights()
         model.train()
-        model.online_adapter.register_forward_hook(lambda module, args, result: seen.append(result[0].ids))
+        for adapter in (model.momentum_adapter, model.online_adapter):
+            adapter.register_forward_hook(lambda module, args, result: seen.append(result[0].ids))
         return step(model)
 
     seen: list[torch.Tensor] = []
     plain = losses()
-    assert plain["positives"] == (seen[0] != -1).sum() > (seen[0] > 0).sum() > 0
+    momentum_ids, ids = seen[:2]
+    assert plain["positives"] == (ids != -1).sum() > (ids > 0).sum() > 0
+    for view in (momentum_ids, ids):
+        assert (view >= IMAGE_STRIDE).any(), "the second image has ids of its own"
     assert plain["positives"].dtype == torch.float32
     torch.testing.assert_close(losses(loss_weight=3)["loss_contrast"], 3 * plain["loss_contrast"])
     torch.testing.assert_close(losses(temperature=0.5)["loss_contrast"], plain["loss_contrast"])
