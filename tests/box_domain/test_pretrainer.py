@@ -190,6 +190,18 @@ def test_the_contrast_is_weighed_and_positives_are_counted() -> None:
         losses(missing_key="drop")
 
 
+def test_weights_are_those_of_the_detector_s_rules_and_the_mode_is_set() -> None:
+    model = BoxDomainPretrainer(tiny())
+    with torch.no_grad():
+        model.online.bbox_head.retina_reg.bias.fill_(5)
+    model.init_weights()
+    assert not model.online.bbox_head.retina_reg.bias.any()
+    assert not model.momentum.bbox_head.retina_reg.bias.any()
+    for mode in (False, True):
+        model.train(mode)
+        assert model.online.neck.training is model.momentum.neck.training is mode
+
+
 def test_configs_find_it_by_name() -> None:
     assert MODELS.get("aligndet.BoxDomainPretrainer") is BoxDomainPretrainer
 
