@@ -33,18 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--zoo", action="store_true", help="the configs of the installed mmdet, one of each family")
     add("--all", action="store_true", help="with --zoo: every distinct model")
     options.add(parser, "--workers", "they share the cores; default 1", default=1)
-    add(
-        "--limit",
-        type=values.above_zero,
-        default=900.0,
-        metavar="SECONDS",
-        help="for each model (default 900)",
-    )
-    add(
-        "--again",
-        action="store_true",
-        help="with --zoo: try models that failed again, though nothing changed",
-    )
+    add("--limit", type=values.above_zero, default=900.0, metavar="SECONDS", help="a model's (default 900)")
+    add("--again", action="store_true", help="with --zoo: try models that failed again, unchanged or not")
     add("--stale", action="store_true", help="with --zoo: keep rows of an earlier state of the source")
     more = "with --zoo; default work_dirs/coverage"
     options.add(parser, "--out", more, default=Path("work_dirs/coverage"))

@@ -20,13 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=paths.picture_out, metavar="OUT", help=options.PICTURE_HELP)
     options.add(parser, "--count", "default 6", default=6)
     options.add(parser, "--columns", "pairs of views; default 2", default=2)
-    parser.add_argument(
-        "--augmented",
-        type=values.whole,
-        default=5,
-        metavar="N",
-        help="augmented boxes to draw per image (default 5)",
-    )
+    more = "augmented boxes to draw per image (default 5)"
+    parser.add_argument("--augmented", type=values.whole, default=5, metavar="N", help=more)
     options.add(parser, "--seed")
     options.add(parser, "--cfg-options")
 

@@ -34,13 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--random", action="store_true", help="also the backbone with random weights")
     add("--side", type=values.positive, default=128, metavar="PIXELS", help="of a crop (default 128)")
     options.add(parser, "--min-side", "default 32", default=32.0)
-    add(
-        "--least",
-        type=values.positive,
-        default=10,
-        metavar="N",
-        help="boxes a class needs in both files (default 10)",
-    )
+    add("--least", type=values.positive, default=10, metavar="N", help="boxes of a class (default 10)")
     options.add(parser, "--max-boxes")
     add("-k", type=values.positive, default=20, metavar="N", help="neighbours that vote (default 20)")
     options.add(parser, "--seed")

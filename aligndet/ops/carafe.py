@@ -13,11 +13,9 @@ from torch import Tensor
 from aligndet.ops.replay import full, gradients
 
 
-def carafe_naive_forward(
-    features: Tensor, masks: Tensor, output: Tensor, kernel_size: int, group_size: int, scale_factor: int
-) -> None:
-    """Upsample ``features`` into ``output``."""
-    output.copy_(_reassemble(full(features), full(masks), kernel_size, group_size, scale_factor))
+def carafe_naive_forward(features: Tensor, masks: Tensor, output: Tensor, **options: int) -> None:
+    """Upsample ``features`` into ``output``; ``options`` are kernel_size, group_size and scale_factor."""
+    output.copy_(_reassemble(full(features), full(masks), **options))
 
 
 def carafe_naive_backward(
@@ -26,14 +24,12 @@ def carafe_naive_backward(
     masks: Tensor,
     grad_input: Tensor,
     grad_masks: Tensor,
-    kernel_size: int,
-    group_size: int,
-    scale_factor: int,
+    **options: int,
 ) -> None:
     """Gradients for features and masks, written into ``grad_input`` and ``grad_masks``."""
 
     def reassemble(features: Tensor, masks: Tensor) -> Tensor:
-        return _reassemble(features, masks, kernel_size, group_size, scale_factor)
+        return _reassemble(features, masks, **options)
 
     results = gradients(reassemble, (features, masks), grad_output)
     grad_input.copy_(results[0])
@@ -47,13 +43,11 @@ def carafe_forward(
     routput: Tensor,
     rmasks: Tensor,
     output: Tensor,
-    kernel_size: int,
-    group_size: int,
-    scale_factor: int,
+    **options: int,
 ) -> None:
     """As the naive form; ``rfeatures`` keeps the features for the backward pass, other buffers are unused."""
     rfeatures.copy_(features)
-    carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
+    carafe_naive_forward(features, masks, output, **options)
 
 
 def carafe_backward(
@@ -66,13 +60,10 @@ def carafe_backward(
     rgrad_masks: Tensor,
     grad_input: Tensor,
     grad_masks: Tensor,
-    kernel_size: int,
-    group_size: int,
-    scale_factor: int,
+    **options: int,
 ) -> None:
     """As the naive form, with the features that :func:`carafe_forward` kept in ``rfeatures``."""
-    options = (kernel_size, group_size, scale_factor)
-    carafe_naive_backward(grad_output, rfeatures, masks, grad_input, grad_masks, *options)
+    carafe_naive_backward(grad_output, rfeatures, masks, grad_input, grad_masks, **options)
 
 
 def _reassemble(

@@ -7,6 +7,8 @@ mmcv has this operator on GPUs only.
 Source: Dai et al., Deformable Convolutional Networks, ICCV 2017, section 2.2.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,23 +20,15 @@ def deform_roi_pool_forward(
     rois: Tensor,
     offset: Tensor,
     output: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    gamma: float,
+    **options: Any,
 ) -> None:
-    """Average of bilinear samples in each moved bin, written into ``output``.
+    """Write the average of bilinear samples in each moved bin into ``output``.
 
     Args:
         input, rois, offset, output: see the module.
-        pooled_height, pooled_width: bins.
-        spatial_scale: features per pixel, for instance 1/8.
-        sampling_ratio: samples per bin and side; 0 takes as many as the bin has feature cells.
-        gamma: how far an offset of 1 moves a bin, in sizes of the region.
+        options: see :func:`_pool`.
     """
-    size = (pooled_height, pooled_width)
-    output.copy_(_pool(full(input), rois, full(offset), size, spatial_scale, sampling_ratio, gamma))
+    output.copy_(_pool(full(input), rois, full(offset), **options))
 
 
 def deform_roi_pool_backward(
@@ -44,17 +38,12 @@ def deform_roi_pool_backward(
     offset: Tensor,
     grad_input: Tensor,
     grad_offset: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    gamma: float,
+    **options: Any,
 ) -> None:
     """Gradients for features and offsets (unless empty), written into ``grad_input`` and ``grad_offset``."""
 
     def pool(features: Tensor, moves: Tensor = offset) -> Tensor:
-        size = (pooled_height, pooled_width)
-        return _pool(features, rois, moves, size, spatial_scale, sampling_ratio, gamma)
+        return _pool(features, rois, moves, **options)
 
     results = gradients(pool, (input, offset) if offset.numel() else (input,), grad_output)
     grad_input.copy_(results[0])
@@ -63,9 +52,27 @@ def deform_roi_pool_backward(
 
 
 def _pool(
-    input: Tensor, rois: Tensor, offset: Tensor, size: tuple[int, int], scale: float, ratio: int, gamma: float
+    input: Tensor,
+    rois: Tensor,
+    offset: Tensor,
+    *,
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    gamma: float,
 ) -> Tensor:
-    boxes = rois[:, 1:].to(input.dtype) * scale - 0.5
+    """Pool regions whose bins are moved.
+
+    Args:
+        input, rois, offset: see the module.
+        pooled_height, pooled_width: bins.
+        spatial_scale: features per pixel, for instance 1/8.
+        sampling_ratio: samples per bin and side; 0 takes as many as the bin has feature cells.
+        gamma: how far an offset of 1 moves a bin, in sizes of the region.
+    """
+    size, ratio = (pooled_height, pooled_width), sampling_ratio
+    boxes = rois[:, 1:].to(input.dtype) * spatial_scale - 0.5
     start, extent = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
     bins = extent / extent.new_tensor([size[1], size[0]])  # (K, 2), width and height
     rows, columns = (torch.arange(n, device=input.device, dtype=input.dtype) for n in size)
