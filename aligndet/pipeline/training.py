@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json, write_text
@@ -18,47 +18,59 @@ from aligndet.pipeline.codec import as_plain
 from aligndet.pipeline.stage import StageError
 
 
-def train_config(
-    config: Any,
-    work_dir: str,
-    name: str,
-    gpus: int = 0,
-    amp: bool = False,
-    seed: int = 0,
-    max_iters: int | None = None,
-) -> Any:
+class TrainingRequest(Protocol):
+    """What every stage that trains is asked.
+
+    Attributes:
+        work_dir: of the run.
+        gpus: processes; 0 or 1 is this one.
+        amp: mixed precision. seed: where the config has none. max_iters: at most so many iterations.
+    """
+
+    @property
+    def work_dir(self) -> str: ...
+    @property
+    def gpus(self) -> int: ...
+    @property
+    def amp(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def max_iters(self) -> int | None: ...
+
+
+def train_config(config: Any, name: str, request: TrainingRequest) -> Any:
     """Run a config, or go on with it where it was interrupted.
 
     Args:
-        config: complete but for what follows.
-        work_dir: of the run; the config is written there as ``NAME.py``.
-        name: of the stage.
-        gpus: processes; 0 or 1 is this one.
-        amp: mixed precision. seed: where the config has none. max_iters: at most so many iterations.
+        config: complete but for what the request says.
+        name: of the file in the work dir that the config is written to, without ``.py``.
+        request: of the stage.
 
     Returns:
         :class:`aligndet.training.run.TrainResult`, or the same as plain data.
     """
-    config.work_dir = work_dir
+    config.work_dir = request.work_dir
     if (config.get("randomness") or {}).get("seed") is None:
-        config.randomness = {**(config.get("randomness") or {}), "seed": seed}
-    file = Path(work_dir) / f"{name}.py"
+        config.randomness = {**(config.get("randomness") or {}), "seed": request.seed}
+    file = Path(request.work_dir) / f"{name}.py"
     write_text(file, config.pretty_text)
-    if gpus > 1:
-        return _in_processes(file, work_dir, gpus, amp, max_iters)
+    if request.gpus > 1:
+        return _in_processes(file, request)
     from aligndet.training.run import train
 
-    return train(config, amp="float16" if amp else None, resume="auto", max_iters=max_iters)
+    amp = "float16" if request.amp else None
+    return train(config, amp=amp, resume="auto", max_iters=request.max_iters)
 
 
-def _in_processes(file: Path, work_dir: str, gpus: int, amp: bool, max_iters: int | None) -> dict[str, Any]:
+def _in_processes(file: Path, request: TrainingRequest) -> dict[str, Any]:
     """Run a config in several processes on this machine."""
-    result = Path(work_dir) / "result.json"
+    result = Path(request.work_dir) / "result.json"
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={gpus}"),
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={request.gpus}"),
         *("-m", __name__, str(file), str(result)),
-        *(["--amp"] if amp else []),
-        *(["--max-iters", str(max_iters)] if max_iters else []),
+        *(["--amp"] if request.amp else []),
+        *(["--max-iters", str(request.max_iters)] if request.max_iters else []),
     ]
     result.unlink(missing_ok=True)
     code = subprocess.run(command, check=False).returncode

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aligndet.pipeline.stages.finetune import FinetuneRequest
 from aligndet.pipeline.training import ends, length, train_config
 from aligndet.training.config import load_config
 from tests.pipeline.asked import write_project
@@ -22,7 +23,8 @@ def test_two_processes_give_one_result(tmp_path: Path, monkeypatch: pytest.Monke
     both = ((labels, labels), (folder, folder))
     config = finetune_config(str(tmp_path / "det.py"), tmp_path / "gone.pth", both, {"load_from": None})
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    result = train_config(config, str(tmp_path / "work"), "config", gpus=2, max_iters=2)
+    request = FinetuneRequest("unread", str(tmp_path / "work"), max_iters=2, gpus=2)
+    result = train_config(config, "config", request)
     assert result["iters"] == 2
     assert result["first"]["loss"] > 0
     assert Path(result["checkpoint"]).is_file()

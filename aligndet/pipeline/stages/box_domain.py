@@ -125,15 +125,7 @@ def run(request: BoxDomainRequest) -> Any:
     from aligndet.pipeline.training import train_config
 
     config = built_config(request, Path(request.work_dir) / "pretrain.py")
-    return train_config(
-        config,
-        request.work_dir,
-        "pretrain",
-        gpus=request.gpus,
-        amp=request.amp,
-        seed=request.seed,
-        max_iters=request.max_iters,
-    )
+    return train_config(config, "pretrain", request)
 
 
 def lines(result: dict[str, Any]) -> list[str]:

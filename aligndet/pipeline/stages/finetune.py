@@ -81,15 +81,7 @@ def run(request: FinetuneRequest) -> Any:
     from aligndet.pipeline.training import train_config
     from aligndet.training.config import load_config
 
-    return train_config(
-        load_config(request.config),
-        request.work_dir,
-        "config",
-        gpus=request.gpus,
-        amp=request.amp,
-        seed=request.seed,
-        max_iters=request.max_iters,
-    )
+    return train_config(load_config(request.config), "config", request)
 
 
 def lines(result: dict[str, Any]) -> list[str]:

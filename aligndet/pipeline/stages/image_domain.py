@@ -97,15 +97,7 @@ def run(request: ImageDomainRequest) -> Any:
     """Train."""
     from aligndet.pipeline.training import train_config
 
-    return train_config(
-        built_config(request),
-        request.work_dir,
-        "image_domain",
-        gpus=request.gpus,
-        amp=request.amp,
-        seed=request.seed,
-        max_iters=request.max_iters,
-    )
+    return train_config(built_config(request), "image_domain", request)
 
 
 def lines(result: dict[str, Any]) -> list[str]:
