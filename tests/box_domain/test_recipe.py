@@ -157,3 +157,19 @@ def test_clusters_of_the_proposals_become_classes(tmp_path: Path) -> None:
     config.model.detector = detector("detr")
     options = {key: value for key, value in config.model.items() if key != "type"}
     assert BoxDomainPretrainer(**options).online.bbox_head.num_classes == 3  # and the channel of places
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_a_generated_config_starts_anew_with_the_workers_of_the_stock_one(
+    workers: int, tmp_path: Path
+) -> None:
+    stock = read_config(STOCK["retinanet"])
+    stock.train_dataloader.num_workers = workers
+    stock.test_dataloader.dataset.pipeline.insert(0, {"type": "CenterCrop", "scale": (9, 9)})
+    config = pretraining_config(stock, str(write(tmp_path, BOXES)), "x")
+    assert (config.resume, config.load_from) == (False, None)
+    assert "num_clusters" not in config.model
+    assert config.train_dataloader.num_workers == workers
+    assert config.train_dataloader.persistent_workers == (workers > 0), "torch refuses them without workers"
+    resize = config.train_dataloader.dataset.pipeline[-1]["online"][0]
+    assert (resize.keep_ratio, resize.scales[-1]) == (True, (1333, 800)), "a crop says nothing of the size"
