@@ -172,4 +172,16 @@ def test_a_generated_config_starts_anew_with_the_workers_of_the_stock_one(
     assert config.train_dataloader.num_workers == workers
     assert config.train_dataloader.persistent_workers == (workers > 0), "torch refuses them without workers"
     resize = config.train_dataloader.dataset.pipeline[-1]["online"][0]
-    assert (resize.keep_ratio, resize.scales[-1]) == (True, (1333, 800)), "a crop says nothing of the size"
+    assert (resize["keep_ratio"], tuple(resize["scales"][-1])) == (True, (1333, 800)), (
+        "a crop says nothing of the size"
+    )
+    assert "visualization" not in config.default_hooks, "a pre-trainer draws no predictions"
+
+
+def test_a_stock_config_without_a_size_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("aligndet.box_domain.recipe.warn", told.append)
+    stock = read_config(STOCK["retinanet"])
+    stock.test_dataloader.dataset.pipeline = []
+    pretraining_config(stock, str(write(tmp_path, BOXES)), "x")
+    assert "1333 x 800 px" in told[0]
