@@ -191,7 +191,7 @@ def test_the_contrast_is_weighed_and_positives_are_counted() -> None:
 
 
 def test_weights_are_those_of_the_detector_s_rules_and_the_mode_is_set() -> None:
-    model = BoxDomainPretrainer(tiny())
+    model: Any = BoxDomainPretrainer(tiny())
     with torch.no_grad():
         model.online.bbox_head.retina_reg.bias.fill_(5)
     model.init_weights()
