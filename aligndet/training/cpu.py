@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
 
 import torch
@@ -27,9 +28,16 @@ def without_gpu(config: Config) -> None:
 def _processes_without_gpu(config: Config) -> None:
     """Join processes over gloo and wrap without device ids; mmengine takes CUDA for granted in both."""
     torch.distributed.init_process_group("gloo")
+    atexit.register(_leave)
     unused = config.get("find_unused_parameters", False)
     wrapper = {"type": "DistributedOnCPU", "broadcast_buffers": False, "find_unused_parameters": unused}
     config.setdefault("model_wrapper_cfg", wrapper)
+
+
+def _leave() -> None:
+    """Leave the group, because gloo's threads abort a process that ends before them."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @MODEL_WRAPPERS.register_module()
