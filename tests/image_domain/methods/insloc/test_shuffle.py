@@ -59,6 +59,7 @@ queue.push(torch.full((1, 4, 2), float(rank)))
 assert queue.keys[0, 0, :8].tolist() == [0.] * 4 + [1.] * 4, "keys of all processes, in their order"
 assert queue.position.item() == 8
 print("rank", rank, "is content")
+dist.barrier()
 dist.destroy_process_group()
 """
 
