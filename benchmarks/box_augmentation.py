@@ -21,16 +21,13 @@ from torch import Tensor
 from torchvision.ops import nms
 
 import aligndet  # noqa: F401
+from aligndet.common.configs import read_config
 from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
 from aligndet.image_domain.methods.insloc.transforms import CopyAndPaste
 
 SIZE = (256, 256)
-ANCHORS = {
-    "type": "mmdet.AnchorGenerator",
-    "strides": [16],
-    "scales": [2, 4, 8, 16],
-    "ratios": [0.5, 0.75, 1.0, 1.5, 2.0],
-}
+METHOD = read_config("aligndet::image_domain/insloc_r50_fpn_200e_imagenet.py").model
+ANCHORS = METHOD.box_augmentation.anchor_generator
 
 
 def looped(boxes: Tensor, anchors: Tensor, iou_thr: float = 0.5, nms_thr: float = 0.7) -> Tensor:

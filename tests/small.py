@@ -42,6 +42,15 @@ STOCK = {
     "tridentnet": "mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py",
 }
 PAPER = ("retinanet", "fcos", "faster_rcnn", "mask_rcnn", "detr")
+#: Options that make InsLoc on a ResNet-18 narrow.
+NARROW_INSLOC: dict[str, Any] = {
+    "model.backbone.base_channels": 8,
+    "model.neck.in_channels": [8, 16, 32, 64],
+    "model.neck.out_channels": 8,
+    "model.roi_head.out_channels": 8,
+    "model.roi_head.bbox_head.in_channels": 8,
+    "model.roi_head.bbox_head.conv_out_channels": 8,
+}
 WIDTHS = (64, 128, 256, 512)  # of ResNet-18's stages
 
 

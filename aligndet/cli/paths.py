@@ -21,11 +21,11 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def existing(text: str) -> Path:
+def existing(text: str, kind: str = "file or folder") -> Path:
     """A file or folder that is there and can be read."""
     place = path(text)
     if not place.exists():
-        raise argparse.ArgumentTypeError(f"{place}: no such file or folder")
+        raise argparse.ArgumentTypeError(f"{place}: no such {kind}")
     if not os.access(place, os.R_OK):
         raise argparse.ArgumentTypeError(f"{place}: no permission to read it")
     return place
@@ -33,12 +33,9 @@ def existing(text: str) -> Path:
 
 def file(text: str) -> Path:
     """A file that is there, is not empty, and can be read."""
-    place = path(text)
-    if not place.exists():
-        raise argparse.ArgumentTypeError(f"{place}: no such file")
+    place = existing(text, "file")
     if place.is_dir():
         raise argparse.ArgumentTypeError(f"{place}: expected a file, this is a folder")
-    existing(text)
     if place.is_file() and not place.stat().st_size:
         raise argparse.ArgumentTypeError(f"{place}: the file is empty")
     return place
@@ -46,12 +43,10 @@ def file(text: str) -> Path:
 
 def folder(text: str) -> Path:
     """A folder that is there and can be read."""
-    place = path(text)
-    if not place.exists():
-        raise argparse.ArgumentTypeError(f"{place}: no such folder")
+    place = existing(text, "folder")
     if not place.is_dir():
         raise argparse.ArgumentTypeError(f"{place}: expected a folder, this is a file")
-    return existing(text)
+    return place
 
 
 def out_file(text: str) -> Path:

@@ -8,18 +8,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json, write_text
 from aligndet.common.search_path import put_current_folder_last
-from aligndet.pipeline.codec import as_plain
+from aligndet.pipeline.codec import NOT_DECISIVE, as_plain
 from aligndet.pipeline.stage import StageError
 
 
-class TrainingRequest(Protocol):
-    """What every stage that trains is asked.
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """Holds what every stage that trains is asked.
 
     Attributes:
         work_dir: of the run.
@@ -27,16 +29,11 @@ class TrainingRequest(Protocol):
         amp: mixed precision. seed: where the config has none. max_iters: at most so many iterations.
     """
 
-    @property
-    def work_dir(self) -> str: ...
-    @property
-    def gpus(self) -> int: ...
-    @property
-    def amp(self) -> bool: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def max_iters(self) -> int | None: ...
+    work_dir: str
+    max_iters: int | None = None
+    amp: bool = False
+    seed: int = 0
+    gpus: int = field(default=0, metadata=NOT_DECISIVE)
 
 
 def train_config(config: Any, name: str, request: TrainingRequest) -> Any:

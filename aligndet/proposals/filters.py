@@ -67,12 +67,7 @@ class FilterOptions:
 
 
 def filter_boxes(
-    boxes: Array,
-    scores: Array | None,
-    height: int,
-    width: int,
-    options: FilterOptions,
-    name: str = "",
+    boxes: Array, scores: Array | None, height: int, width: int, options: FilterOptions, name: str = ""
 ) -> tuple[Array, Array | None]:
     """Clip, deduplicate, filter, suppress and cap the raw boxes of one image.
 
@@ -92,12 +87,7 @@ def filter_boxes(
 
 
 def filter_rows(
-    boxes: Array,
-    scores: Array | None,
-    height: int,
-    width: int,
-    options: FilterOptions,
-    name: str = "",
+    boxes: Array, scores: Array | None, height: int, width: int, options: FilterOptions, name: str = ""
 ) -> Array:
     """As :func:`filter_boxes`, but gives the rows (K,) of `boxes` that are kept, best first."""
     boxes = clip(boxes, height, width)

@@ -105,18 +105,13 @@ def test_devices(text: str) -> None:
 @pytest.mark.parametrize(
     ("reader", "text"),
     [
-        (values.device_name, "gpu"),
-        (values.device_name, "cpu:1"),
+        *((values.device_name, text) for text in ("gpu", "cpu:1")),
         (values.whole, "-1"),
-        (values.positive, "0"),
-        (values.positive, "1.5"),
-        (values.above_zero, "0"),
-        (values.above_zero, "nan"),
-        (values.above_zero, "inf"),
+        *((values.positive, text) for text in ("0", "1.5")),
+        *((values.above_zero, text) for text in ("0", "nan", "inf")),
         (values.percentage, "101"),
         (values.share, "1.1"),
-        (values.key_value, "=1"),
-        (values.key_value, "a"),
+        *((values.key_value, text) for text in ("=1", "a")),
     ],
 )
 def test_values_out_of_range_are_refused(reader: object, text: str) -> None:

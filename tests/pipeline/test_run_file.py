@@ -21,7 +21,7 @@ def asked(folder: Path, **given: Any) -> Question:
 
 
 def stage(name: str = "a", after: tuple[str, ...] = (), **given: Any) -> Stage:
-    request = FinetuneRequest("c.py", "w", **given)
+    request = FinetuneRequest(config="c.py", work_dir="w", **given)
     return Stage(name, name, "m:run", request, (f"{name}.txt",), ("DETECTOR",), after)
 
 

@@ -23,7 +23,7 @@ def test_two_processes_give_one_result(tmp_path: Path, monkeypatch: pytest.Monke
     both = ((labels, labels), (folder, folder))
     config = finetune_config(str(tmp_path / "det.py"), tmp_path / "gone.pth", both, {"load_from": None})
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    request = FinetuneRequest("unread", str(tmp_path / "work"), max_iters=2, gpus=2)
+    request = FinetuneRequest(config="unread", work_dir=str(tmp_path / "work"), max_iters=2, gpus=2)
     result = train_config(config, "config", request)
     assert result["iters"] == 2
     assert result["first"]["loss"] > 0

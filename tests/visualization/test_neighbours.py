@@ -13,6 +13,7 @@ from mmengine.registry import MODELS
 from aligndet.image_domain.methods.insloc.embed import embed_boxes, load_insloc, read_windows, window
 from aligndet.training.run import load_config
 from aligndet.visualization.neighbours import draw_neighbours, nearest, same_class
+from tests.small import NARROW_INSLOC
 from tests.small_coco import make_coco
 from tests.command import command
 
@@ -55,12 +56,7 @@ def test_the_window_centres_the_box_at_its_size_of_training() -> None:
 def checkpoint(tmp_path: Path) -> Path:
     """An untrained small InsLoc as tools/train.py would save it."""
     options = {
-        "model.backbone.base_channels": 8,
-        "model.neck.in_channels": [8, 16, 32, 64],
-        "model.neck.out_channels": 8,
-        "model.roi_head.out_channels": 8,
-        "model.roi_head.bbox_head.in_channels": 8,
-        "model.roi_head.bbox_head.conv_out_channels": 8,
+        **NARROW_INSLOC,
         "model.queue_len": 8,
     }
     cfg = load_config(f"{ROOT}/configs/image_domain/insloc_r18_fpn_folder.py", options)

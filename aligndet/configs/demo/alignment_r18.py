@@ -9,9 +9,7 @@ model = dict(detector="{{ fileDirname }}/retinanet_r18.py", adapter=dict(embed_d
 
 view = [
     dict(type="RandomChoiceResize", scales=[(160, 160), (176, 176), (192, 192)], keep_ratio=True),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="RandomChoice", transforms={{_base_.colour}}),
-    dict(type="aligndet.PackView"),
+    *_base_.view[1:],
 ]
 train_dataloader = dict(
     num_workers=1,

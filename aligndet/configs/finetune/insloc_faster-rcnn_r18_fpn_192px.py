@@ -35,6 +35,5 @@ resize = dict(type="Resize", scale=(192, 192), keep_ratio=True)
 train_pipeline = [*_base_.train_pipeline[:2], resize, *_base_.train_pipeline[3:]]
 test_pipeline = [_base_.test_pipeline[0], resize, *_base_.test_pipeline[2:]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=0.02), clip_grad=dict(max_norm=10, norm_type=2))

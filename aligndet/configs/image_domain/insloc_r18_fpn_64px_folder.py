@@ -8,6 +8,8 @@
 _base_ = "insloc_r18_fpn_folder.py"
 
 canvas = 64
+pasted = [dict(type="aligndet.CopyAndPaste", background=side, canvas=canvas) for side in (0, 1)]
+query, key = ([paste, *_base_.after_pasting] for paste in pasted)
 model = dict(
     backbone=dict(base_channels=32),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=32),
@@ -19,17 +21,7 @@ model = dict(
 train_dataloader = dict(
     num_workers=1,
     dataset=dict(
-        pipeline=[
-            dict(
-                type="MultiBranch",
-                branch_field=["query", "key"],
-                query=[
-                    dict(type="aligndet.CopyAndPaste", background=0, canvas=canvas),
-                    *_base_.after_pasting,
-                ],
-                key=[dict(type="aligndet.CopyAndPaste", background=1, canvas=canvas), *_base_.after_pasting],
-            )
-        ],
+        pipeline=[dict(type="MultiBranch", branch_field=["query", "key"], query=query, key=key)],
     ),
 )
 epochs = 60

@@ -14,6 +14,8 @@ _base_ = "insloc_r50_fpn_200e_imagenet.py"
 images = "data/images/"
 batch_size = 32
 canvas = 128
+pasted = [dict(type="aligndet.CopyAndPaste", background=side, canvas=canvas) for side in (0, 1)]
+query, key = ([paste, *_base_.after_pasting] for paste in pasted)
 model = dict(
     backbone=dict(depth=18, zero_init_residual=True),
     neck=dict(in_channels=[64, 128, 256, 512], out_channels=64),
@@ -35,20 +37,7 @@ train_dataloader = dict(
     num_workers=2,
     dataset=dict(
         data_root=images,
-        pipeline=[
-            dict(
-                type="MultiBranch",
-                branch_field=["query", "key"],
-                query=[
-                    dict(type="aligndet.CopyAndPaste", background=0, canvas=canvas),
-                    *_base_.after_pasting,
-                ],
-                key=[
-                    dict(type="aligndet.CopyAndPaste", background=1, canvas=canvas),
-                    *_base_.after_pasting,
-                ],
-            )
-        ],
+        pipeline=[dict(type="MultiBranch", branch_field=["query", "key"], query=query, key=key)],
     ),
 )
 optim_wrapper = dict(optimizer=dict(lr=0.03), clip_grad=dict(max_norm=1.0))

@@ -6,43 +6,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aligndet.pipeline.codec import NOT_DECISIVE
 from aligndet.pipeline.question import Question
 from aligndet.pipeline.stage import Stage
 from aligndet.pipeline.stages import proposals
+from aligndet.pipeline.training import TrainingRequest
 
 OUT = "box_domain"
 
 
-@dataclass(frozen=True)
-class BoxDomainRequest:
+@dataclass(frozen=True, kw_only=True)
+class BoxDomainRequest(TrainingRequest):
     """What is pre-trained.
 
     Attributes:
         detector: config of the detector.
         proposals: file or store. image_root: folder of its file names.
-        work_dir: of the training.
         weights: ``backbone.pth`` where the image domain was trained or loaded; empty: as the detector says.
         image_config: of the method that trained them, if any.
         box_config: pre-training config of the user's, but for detector and data; empty is the recipe.
         options: dotted keys and values.
-        iters, epochs, max_iters, gpus, amp, seed: see :class:`..question.Question`.
+        iters, epochs: length; None keeps the recipe's.
     """
 
     detector: str
     proposals: str
     image_root: str
-    work_dir: str
     weights: str = ""
     image_config: str = ""
     box_config: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     iters: int | None = None
     epochs: int | None = None
-    max_iters: int | None = None
-    amp: bool = False
-    seed: int = 0
-    gpus: int = field(default=0, metadata=NOT_DECISIVE)
 
 
 def plan(question: Question) -> Stage:

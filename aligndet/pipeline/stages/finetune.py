@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from aligndet.pipeline.codec import NOT_DECISIVE
 from aligndet.pipeline.question import Question
 from aligndet.pipeline.stage import Stage
+from aligndet.pipeline.training import TrainingRequest
 
 OUT = "finetune"
 SCORES = ("coco/bbox_mAP", "bbox_mAP", "pascal_voc/mAP")
 
 
-@dataclass(frozen=True)
-class FinetuneRequest:
-    """What is trained: ``finetune.py``, in a work dir; the rest as in :class:`..question.Question`."""
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRequest(TrainingRequest):
+    """Asks to train ``config``, the ``finetune.py`` of the out folder."""
 
     config: str
-    work_dir: str
-    max_iters: int | None = None
-    amp: bool = False
-    seed: int = 0
-    gpus: int = field(default=0, metadata=NOT_DECISIVE)
 
 
 def plan(question: Question) -> Stage | None:

@@ -5,32 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from aligndet.pipeline.codec import NOT_DECISIVE
 from aligndet.pipeline.question import Question
 from aligndet.pipeline.stage import Stage
+from aligndet.pipeline.training import TrainingRequest
 
 OUT = "image_domain"
 DATA_ROOT = "train_dataloader.dataset.data_root"
 
 
-@dataclass(frozen=True)
-class ImageDomainRequest:
-    """What is trained: a config on images.
+@dataclass(frozen=True, kw_only=True)
+class ImageDomainRequest(TrainingRequest):
+    """Asks to train a config on images.
 
     Attributes:
         config: of the method. options: dotted keys and values put over it.
         images: what its data set reads.
-        work_dir: of the training. gpus, amp, seed, max_iters: see :class:`..question.Question`.
     """
 
     config: str
     images: str
-    work_dir: str
     options: dict[str, Any] = field(default_factory=dict)
-    amp: bool = False
-    seed: int = 0
-    max_iters: int | None = None
-    gpus: int = field(default=0, metadata=NOT_DECISIVE)
 
 
 def plan(question: Question) -> Stage | None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from aligndet.training.run import load_config, train
+from tests.small import NARROW_INSLOC
 
 ROOT = Path(__file__).parents[4]
 CONFIG = f"{ROOT}/configs/image_domain/insloc_r18_fpn_folder.py"
@@ -42,12 +43,7 @@ def options(images: Path, epochs: int) -> dict[str, object]:
         f"{loader}.persistent_workers": False,
         f"{branch}.query.0.canvas": 64,
         f"{branch}.key.0.canvas": 64,
-        "model.backbone.base_channels": 8,
-        "model.neck.in_channels": [8, 16, 32, 64],
-        "model.neck.out_channels": 8,
-        "model.roi_head.out_channels": 8,
-        "model.roi_head.bbox_head.in_channels": 8,
-        "model.roi_head.bbox_head.conv_out_channels": 8,
+        **NARROW_INSLOC,
         "model.box_augmentation.anchor_generator.strides": [4],
         "model.queue_len": 16,
         "train_cfg.max_epochs": epochs,
