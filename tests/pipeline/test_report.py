@@ -81,6 +81,7 @@ def test_curves() -> None:
     assert 300 <= many.count(",") <= 620
     assert "step 1999" in many
     assert "<circle" in charts.curve("loss", [(1.0, 2.0)])
+    assert ">1536</text>" in charts.curve("positives", [(1.0, 1400.0), (2.0, 1536.0)])
 
 
 @pytest.mark.parametrize("bounds", [(None, None), (-1.0, 3.0)])

@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 340, 190, 46, 22  # pixels; the latter two hold the numbers of the axes
+WIDTH, HEIGHT, LEFT, BOTTOM = 340, 190, 62, 22  # pixels; the latter two hold the numbers of the axes
 MOST = 300  # points of a curve
 
 Point = tuple[float, float]
@@ -83,12 +83,17 @@ def _figure(title: str, area: _Area, body: str) -> str:
     axes = f'<path class="axis" d="M{LEFT} 24V{floor}H{right}"/>'
     texts = [
         f'<text x="{LEFT}" y="14">{html.escape(title)}</text>',
-        f'<text class="end" x="{LEFT - 4}" y="30">{area.ys[1]:.3g}</text>',
-        f'<text class="end" x="{LEFT - 4}" y="{floor}">{area.ys[0]:.3g}</text>',
+        f'<text class="end" x="{LEFT - 4}" y="30">{_number(area.ys[1])}</text>',
+        f'<text class="end" x="{LEFT - 4}" y="{floor}">{_number(area.ys[0])}</text>',
         f'<text x="{LEFT}" y="{HEIGHT - 6}">{area.xs[0]:g}</text>',
         f'<text class="end" x="{right}" y="{HEIGHT - 6}">step {area.xs[1]:g}</text>',
     ]
     return _svg(title, WIDTH, HEIGHT, axes + body + "".join(texts))
+
+
+def _number(value: float) -> str:
+    """Write three figures, or all that stand before the point."""
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _svg(title: str, width: float, height: float, body: str) -> str:
