@@ -59,11 +59,7 @@ TABLE: dict[str, dict[str, Any]] = {
     },
     "--iters": {"type": positive, "metavar": "N", "help": "iterations of training"},
     "--epochs": {"type": positive, "metavar": "N", "help": "epochs of training"},
-    "--max-iters": {
-        "type": positive,
-        "metavar": "N",
-        "help": "at most this many iterations of every training stage (a smoke run)",
-    },
+    "--max-iters": {"type": positive, "metavar": "N", "help": "iterations of every training, at most"},
     "--overwrite": {"action": "store_true", "help": "begin anew where results of other options lie"},
     "--dry-run": {"action": "store_true", "help": "check everything, say what would be done, do nothing"},
     "--trust": {

@@ -41,6 +41,11 @@ class Stage:
     optional: bool = False
     partial: bool = False
 
+    @classmethod
+    def of(cls, module: str, title: str, request: Any, outputs: tuple[str, ...], **rest: Any) -> Stage:
+        """Make the stage of a module, which is named as the module and whose ``run`` does the work."""
+        return cls(module.rpartition(".")[2], title, f"{module}:run", request, outputs, **rest)
+
     def key(self, contents: dict[str, str], marks: dict[str, str]) -> str:
         """Hash of all that decides the result: request, content of what it reads, earlier results."""
         read = {name: contents[name] for name in self.inputs if name in contents}

@@ -77,7 +77,9 @@ def train(
     """
     begin = time.monotonic()
     with warnings_of_a_run() as told:
-        runner = build_runner(config, amp, auto_scale_lr, resume, max_iters)
+        runner = build_runner(
+            config, amp=amp, auto_scale_lr=auto_scale_lr, resume=resume, max_iters=max_iters
+        )
         progress = _run(runner, console or Console(quiet=True), max_iters)
     latest = find_checkpoint(Path(config.work_dir))
     return TrainResult(
@@ -110,6 +112,7 @@ def _run(runner: Runner, console: Console, max_iters: int | None) -> ProgressHoo
 
 def build_runner(
     config: Config,
+    *,
     amp: str | None = None,
     auto_scale_lr: bool = False,
     resume: str | None = None,

@@ -33,12 +33,17 @@ def test_inherited_from_a_users_folder(folder: Path, start: str) -> None:
 
 
 def test_hub_and_metafile(folder: Path) -> None:
-    code = f"{BARE}\nfrom mmengine.hub import get_config\n"
-    code += "print(get_config('aligndet::box_domain/retinanet_r50_fpn_1x_coco.py').model.type)\n"
-    code += "from mmengine.config.utils import _get_cfg_metainfo\nfrom pathlib import Path\n"
-    code += "meta = _get_cfg_metainfo(str(Path(aligndet.__file__).parent), 'finetune/detr_r50_50e_coco.py')\n"
-    code += "print(meta['In Collection'])"
-    assert answer(folder, code).splitlines() == ["aligndet.BoxDomainPretrainer", "AlignDet fine-tuning"]
+    lines = [
+        *(BARE, "from pathlib import Path", "from mmengine.hub import get_config"),
+        "from mmengine.config.utils import _get_cfg_metainfo",
+        "print(get_config('aligndet::box_domain/retinanet_r50_fpn_1x_coco.py').model.type)",
+        "package = str(Path(aligndet.__file__).parent)",
+        "print(_get_cfg_metainfo(package, 'finetune/detr_r50_50e_coco.py')['In Collection'])",
+    ]
+    assert answer(folder, "\n".join(lines)).splitlines() == [
+        "aligndet.BoxDomainPretrainer",
+        "AlignDet fine-tuning",
+    ]
 
 
 def test_the_loader_stays_what_it_is(folder: Path) -> None:

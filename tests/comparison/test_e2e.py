@@ -51,15 +51,15 @@ def settings(folder: Path) -> Settings:
         train,
         val,
         folder / "images",
+        out=folder / "work",
         percent=[50],
         seeds=1,
         lr=0.001,
+        freeze_backbone=True,
         iters=2,
         batch=2,
         workers=2,
         keep_checkpoints=True,
-        freeze_backbone=True,
-        out=folder / "work",
     )
 
 

@@ -16,10 +16,9 @@ train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
         pipeline=[
-            dict(type="LoadImageFromFile"),
-            dict(type="aligndet.LoadProposals"),
+            *_base_.train_dataloader.dataset.pipeline[:2],
             dict(type="aligndet.SampleProposals", num=20, among=40),
-            dict(type="aligndet.NumberProposals"),
+            _base_.train_dataloader.dataset.pipeline[3],
             dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
         ]
     ),

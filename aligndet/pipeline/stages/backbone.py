@@ -55,10 +55,9 @@ def plan(question: Question) -> Stage | None:
     trained = question.image_config or ""
     source = str(question.path("image_domain")) if trained else question.weights or ""
     told = "convert the trained weights" if trained else f"load {source or 'what DETECTOR names'}"
-    return Stage(
-        "backbone",
+    return Stage.of(
+        __name__,
         f"backbone: {told}",
-        f"{__name__}:run",
         BackboneRequest(question.detector, str(question.path(OUT)), source, trained, question.trust),
         outputs=(OUT,),
         inputs=("DETECTOR", "--weights", "--image-config"),

@@ -41,10 +41,9 @@ class BoxDomainRequest(TrainingRequest):
 
 def plan(question: Question) -> Stage:
     """Always."""
-    return Stage(
-        "box_domain",
+    return Stage.of(
+        __name__,
         "box domain: AlignDet pre-trains neck and heads on the proposals",
-        f"{__name__}:run",
         request_of(question),
         outputs=(OUT,),
         tokens=(f"{OUT}/pretrain.py", f"{OUT}/last_checkpoint"),

@@ -49,18 +49,16 @@ class CompareRequest:
 
 def plan(question: Question) -> Stage | None:
     """Where it is asked for."""
-    if not (question.compare and question.label_files):
-        return None
-    return Stage(
-        "compare",
+    stage = Stage.of(
+        __name__,
         f"compare: fine-tune from random and from aligndet ({question.seeds} seeds)",
-        f"{__name__}:run",
         request_of(question),
         outputs=(OUT,),
         tokens=(f"{OUT}/results.json",),
         inputs=("DETECTOR", "--train", "--val"),
         after=("images", "backbone", "export"),
     )
+    return stage if question.compare and question.label_files else None
 
 
 def request_of(question: Question) -> CompareRequest:

@@ -50,10 +50,9 @@ class EvidenceResult:
 def plan(question: Question) -> Stage:
     """Always; it may fail."""
     run_dir = question.path("box_domain")
-    return Stage(
-        "evidence",
+    return Stage.of(
+        __name__,
         "evidence: retrieval before and after, pictures",
-        f"{__name__}:run",
         EvidenceRequest(
             config=str(run_dir / "pretrain.py"),
             work_dir=str(run_dir),

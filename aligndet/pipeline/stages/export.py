@@ -51,10 +51,9 @@ class ExportResult:
 
 def plan(question: Question) -> Stage:
     """Always."""
-    return Stage(
-        "export",
+    return Stage.of(
+        __name__,
         "export: a plain mmdet checkpoint, and a config to fine-tune with",
-        f"{__name__}:run",
         request_of(question),
         outputs=("detector.pth", "detector.safetensors", "finetune.py"),
         inputs=("DETECTOR", "--train", "--val"),

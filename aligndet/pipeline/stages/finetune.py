@@ -24,10 +24,9 @@ def plan(question: Question) -> Stage | None:
     """Where it is asked for."""
     if not question.finetune:
         return None
-    return Stage(
-        "finetune",
+    return Stage.of(
+        __name__,
         "fine-tune: from the pre-trained detector",
-        f"{__name__}:run",
         FinetuneRequest(
             config=str(question.path("finetune.py")),
             work_dir=str(question.path(OUT)),

@@ -31,10 +31,9 @@ def plan(question: Question) -> Stage | None:
     """Only with ``--image-config``."""
     if not question.image_config:
         return None
-    return Stage(
-        "image_domain",
+    return Stage.of(
+        __name__,
         f"image domain: {question.image_config} trains a backbone on the images",
-        f"{__name__}:run",
         _request(question),
         outputs=(OUT,),
         tokens=(f"{OUT}/last_checkpoint",),

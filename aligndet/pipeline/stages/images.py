@@ -45,10 +45,9 @@ def plan(question: Question) -> Stage | None:
     if not question.prepared:
         return None
     made = bool(question.generate)
-    return Stage(
-        "images",
+    return Stage.of(
+        __name__,
         "images: a generated, labelled set" if made else f"images: small copies of {question.images}",
-        f"{__name__}:run",
         ImagesRequest(
             str(question.path("images")),
             question.generate,

@@ -63,10 +63,9 @@ def plan(question: Question) -> Stage | None:
     """Unless proposals are given."""
     if question.proposals:
         return None
-    return Stage(
-        "proposals",
+    return Stage.of(
+        __name__,
         "proposals: boxes on the unlabelled images",
-        f"{__name__}:run",
         _request(question),
         outputs=(OUT,),
         inputs=("IMAGES",),
