@@ -59,13 +59,19 @@ def plan(question: Question) -> Stage:
             proposals=proposals.proposal_file(question),
             image_root=proposals.image_root(question),
             out=str(question.path(SCRATCH, "pictures")),
-            images=question.evidence_images,
+            images=_images(question),
         ),
         outputs=(f"{SCRATCH}/pictures",),
         inputs=("IMAGES", "--proposals"),
         after=("proposals", "box_domain"),
         optional=True,
     )
+
+
+def _images(question: Question) -> int:
+    """Count the images to measure retrieval on, which are few after a smoke run."""
+    most = question.max_iters
+    return min(question.evidence_images, 2 * most) if most else question.evidence_images
 
 
 def run(request: EvidenceRequest) -> EvidenceResult:
