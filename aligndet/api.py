@@ -209,7 +209,7 @@ def compare(
     *,
     train: File,
     val: File,
-    images: File,
+    images: File | None = None,
     out: File = "work_dirs/compare",
     quiet: bool = True,
     **settings: Any,
@@ -227,7 +227,7 @@ def compare(
     Args:
         config: fine-tune config of the detector.
         starts: weights by name; None is a random neck and head.
-        train, val: labels (COCO json). images: folder of their images.
+        train, val: labels (COCO json). images: folder of their images; or ``train_images``, ``val_images``.
         out: folder of the runs, ``results.json``, ``results.md`` and ``plot.png``.
         quiet: print nothing.
         settings: further options of ``aligndet compare``, such as ``percent``, ``seeds``, ``lr``, ``iters``
@@ -249,7 +249,7 @@ def compare(
         if name not in options:
             raise InputError(f"there is no option {name!r}{nearest(name, options)}")
     named = {name: None if file is None else str(file) for name, file in starts.items()}
-    given = {"train": str(train), "val": str(val), "images": str(images), "out": str(out), **settings}
+    given = {"train": str(train), "val": str(val), "images": images, "out": str(out), **settings}
     results = answer(make_settings(config, named, **given), Console(quiet=quiet))
     write_report(results, Path(out))
     return results

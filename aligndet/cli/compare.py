@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add(parser, "--train", "all of them; fractions are drawn", required=True)
     options.add(parser, "--val", required=True)
-    options.add(parser, "--images", required=True)
+    options.add(parser, "--images")
     options.add(parser, "--train-images")
     options.add(parser, "--val-images")
     add(

@@ -24,7 +24,7 @@ def make_settings(
     starts: Starts,
     train: File,
     val: File,
-    images: File,
+    images: File | None = None,
     train_images: File | None = None,
     val_images: File | None = None,
     search_on: str = "half",
@@ -51,7 +51,7 @@ def make_settings(
         config: fine-tune config: a file or ``mmdet::name``.
         starts: checkpoint by name, None for the config's own initialisation; or ``NAME=FILE`` texts.
         train, val: COCO json.
-        images: folder of both; ``train_images`` and ``val_images`` say otherwise.
+        images: folder of both; ``train_images`` and ``val_images`` say otherwise, or instead.
         search_on: ``half`` of the validation images, all of them (``val``), or labels of its own.
         lr: rates to try; one is not searched; None tries :data:`GRID` times the config's.
         iters: of each run; a number, by percentage, or ``PERCENT:ITERS`` texts.
@@ -125,9 +125,11 @@ def default_lrs(config: Config, batch: int | None) -> tuple[float, ...]:
 
 
 def _sets(
-    train: File, val: File, train_images: File, val_images: File, search_on: str
+    train: File, val: File, train_images: File | None, val_images: File | None, search_on: str
 ) -> tuple[EvalSet, EvalSet, EvalSet]:
     """The images to train on, to report on, and to choose the learning rate on."""
+    if train_images is None or val_images is None:
+        raise InputError("--images: give the folder of the images, or both --train-images and --val-images")
     report = EvalSet(Path(val), Path(val_images))
     tune = report if search_on in ("half", "val") else EvalSet(Path(search_on), Path(val_images))
     for option, folder in (("--train-images", train_images), ("--val-images", val_images)):

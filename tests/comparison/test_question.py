@@ -26,10 +26,9 @@ def ask(folder: Path, **options: Any) -> Settings:
         "iters": 3,
         "percent": [100],
         "out": folder / "work",
+        "images": folder / "images",
     }
-    return make_settings(
-        STOCK["retinanet"], train=train, val=val, images=folder / "images", **given | options
-    )
+    return make_settings(STOCK["retinanet"], train=train, val=val, **given | options)
 
 
 def test_plain_values_become_settings(tmp_path: Path) -> None:
@@ -58,6 +57,8 @@ def test_rates_are_searched_on_a_half_only_where_there_are_several(tmp_path: Pat
         ({"seeds": 0}, "--seeds 0: expected at least 1"),
         ({"workers": 0}, "--workers 0"),
         ({"schedule": "linear"}, "--schedule linear: expected step or cosine"),
+        ({"images": None}, "--images: give the folder of the images, or both --train-images and"),
+        ({"images": None, "val_images": "nowhere"}, "--images: give the folder of the images, or both"),
         ({"val_images": "nowhere"}, "--val-images nowhere: there is no such folder"),
         ({"search_on": "nowhere.json", "lr": [1, 2]}, r"--search-on nowhere\.json: there is no such file"),
         ({"starts": {"x": "nowhere.pth"}}, r"--start x: there is no file nowhere\.pth"),
