@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 
@@ -40,6 +40,9 @@ class Engine(Protocol):
     def died(self, error: BaseException) -> bool:
         """Whether an error means that the searching process is gone, rather than that the search failed."""
 
+    def settle(self) -> None:
+        """End searches in hand that are over without a word; asked when none has ended for a while."""
+
     def close(self) -> None:
         """Stop; only what is in hand is finished."""
 
@@ -60,6 +63,9 @@ class HereEngine:
 
     def died(self, error: BaseException) -> bool:
         return False
+
+    def settle(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -100,6 +106,9 @@ class LocalEngine:
     def died(self, error: BaseException) -> bool:
         return isinstance(error, BrokenProcessPool)
 
+    def settle(self) -> None:
+        pass
+
     def close(self) -> None:
         lanes = [*self._lanes, *([self._spare] if self._spare else [])]
         for lane in lanes:
@@ -119,8 +128,9 @@ class LocalEngine:
 class DaskEngine:
     """A Dask cluster, reached at the address of its scheduler.
 
-    ``distributed``'s own executor is used, not joblib's Dask backend: joblib never hears of a task whose
-    worker died, and waits for it for ever.
+    joblib's Dask backend is not used: it never hears of a task whose worker died, and waits for it for ever.
+    Now and then ``distributed``'s client does not hear of it either, though the scheduler knows:
+    :meth:`settle` asks the scheduler.
 
     Raises:
         InputError: ``distributed`` is not installed, or there is no scheduler with a worker.
@@ -140,15 +150,18 @@ class DaskEngine:
             self._client.wait_for_workers(1, timeout=patience)
         except (OSError, TimeoutError) as error:
             raise InputError(f"no Dask cluster with workers at {scheduler}: {error}") from error
-        self._killed = distributed.KilledWorker
-        self._executor = self._client.get_executor(pure=False)
+        self._killed: Any = distributed.KilledWorker
+        self._tasks: dict[Results, Any] = {}  # also keeps the scheduler from forgetting them
 
     def capacity(self) -> int:
         return 2 * max(1, sum(self._client.nthreads().values()))  # one in hand, one on its way
 
     def submit(self, search: Search, names: Sequence[str]) -> Results:
-        future: Results = self._executor.submit(search, list(names))
-        return future
+        result: Results = Future()
+        task = self._client.submit(search, list(names), pure=False)
+        self._tasks[result] = task
+        task.add_done_callback(lambda task: self._ended(result, task))
+        return result
 
     def alone(self, search: Search, name: str) -> Results:
         return self.submit(search, [name])  # the scheduler suspects a task only after several deaths
@@ -156,8 +169,27 @@ class DaskEngine:
     def died(self, error: BaseException) -> bool:
         return isinstance(error, self._killed)
 
+    def settle(self) -> None:
+        """Give up the searches that the scheduler gave up."""
+        keys = {task.key: result for result, task in list(self._tasks.items())}
+        scheduler: Any = self._client.scheduler
+        states = self._client.sync(scheduler.get_task_status, keys=list(keys))
+        for key, state in states.items():
+            if state in ("erred", None) and self._tasks.pop(keys[key], None):
+                keys[key].set_exception(self._killed(key, None, 0))
+
+    def _ended(self, result: Results, task: Any) -> None:
+        """Hand over the end of a search that is still waited for."""
+        if self._tasks.pop(result, None) is None:
+            return
+        error = task.exception()
+        if error is None:
+            result.set_result(task.result())
+        else:
+            result.set_exception(error)
+
     def close(self) -> None:
-        self._executor.shutdown(wait=False)
+        self._tasks.clear()
         self._client.close()
 
 

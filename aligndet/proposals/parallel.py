@@ -8,6 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from aligndet.proposals.engines import Engine, Results, Search
 from aligndet.proposals.result import ImageProposals
 
+#: Seconds without a result after which an engine is asked what became of the searches in hand.
+PATIENCE = 10.0
 DIED = "the worker process died on it (out of memory, or a crash)"
 
 
@@ -27,8 +29,7 @@ def run_chunks(
             in_hand[engine.submit(search, chunk[1])] = chunk
         if not in_hand:
             return
-        done, _ = wait(in_hand, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in _first_done(in_hand, engine):
             index, names = in_hand.pop(future)
             error = future.exception()
             if error is None:
@@ -39,9 +40,19 @@ def run_chunks(
                 raise error
 
 
+def _first_done(futures: Iterable[Results], engine: Engine) -> set[Results]:
+    """Wait until one has ended; the engine is asked after those that never say so."""
+    while True:
+        done, _ = wait(futures, PATIENCE, return_when=FIRST_COMPLETED)
+        if done:
+            return done
+        engine.settle()
+
+
 def _search_alone(name: str, search: Search, engine: Engine) -> ImageProposals:
     """One image, so that the one that kills its process is known and skipped."""
     future = engine.alone(search, name)
+    _first_done([future], engine)
     error = future.exception()
     if error is None:
         return future.result()[0]

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from aligndet.common.errors import InputError
-from aligndet.proposals.engines import HereEngine, LocalEngine, make_engine
+from aligndet.proposals.engines import HereEngine, LocalEngine, Results, Search, make_engine
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parallel import run_chunks
 from aligndet.proposals.result import ImageProposals
@@ -96,6 +97,34 @@ def test_chunks_are_taken_only_as_there_is_room() -> None:
         finished += 1
         assert taken <= finished + 1
     assert finished == 50
+
+
+class ForgetfulEngine(HereEngine):
+    """Never says that a process died, and knows when asked."""
+
+    def __init__(self) -> None:
+        self.silent: list[Results] = []
+
+    def submit(self, search: Search, names: Sequence[str]) -> Results:
+        if "silent" not in names:
+            return super().submit(search, names)
+        self.silent.append(Future())
+        return self.silent[-1]
+
+    def died(self, error: BaseException) -> bool:
+        return isinstance(error, EOFError)
+
+    def settle(self) -> None:
+        for future in self.silent:
+            future.set_exception(EOFError())
+        self.silent.clear()
+
+
+def test_a_search_that_ends_without_a_word_is_asked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aligndet.proposals.parallel.PATIENCE", 0.05)
+    rows = dict(run_chunks([(0, ["1", "silent"])], obedient, ForgetfulEngine()))
+    assert [row.height for row in rows[0]] == [1, 0]
+    assert "process died" in rows[0][1].skipped
 
 
 def test_unknown_engines_and_absent_clusters_are_named() -> None:
