@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from aligndet.cli import options
@@ -23,6 +21,7 @@ from aligndet.cli.parser import Parser
 from aligndet.cli.result import write_result
 from aligndet.common.errors import InputError, nearest
 from aligndet.common.search_path import put_current_folder_last
+from aligndet.common.signals import sigterm_unwinds
 
 __all__ = ["COMMANDS", "main", "parser_of"]
 
@@ -85,7 +84,7 @@ def _run(command: str, words: list[str]) -> int:
     verbose = "--verbose" in words
     name = f"aligndet {command}"
     try:
-        with _sigterm_unwinds():
+        with sigterm_unwinds():
             return _answer(command, words)
     except InputError as error:
         return _say(name, error, 2, verbose)
@@ -133,23 +132,6 @@ def _quiet(asked: bool) -> Iterator[None]:
         return
     with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
         yield
-
-
-@contextmanager
-def _sigterm_unwinds() -> Iterator[None]:
-    """Let SIGTERM leave through every ``finally``, which ends the processes that a command started."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _say(name: str, what: Any, status: int, verbose: bool = False) -> int:

@@ -12,6 +12,10 @@ from aligndet.common.files import write_json
 
 #: Names the file that a process writes its progress to, see :class:`ProgressFile`.
 PROGRESS_FILE = "ALIGNDET_PROGRESS_FILE"
+#: Names the file that every logged step of a training is appended to, as one JSON object a line.
+METRICS_FILE = "ALIGNDET_METRICS_FILE"
+#: Names the stage in those lines; without it, it is the work dir's name.
+STAGE = "ALIGNDET_STAGE"
 
 
 class Rate:

@@ -24,12 +24,11 @@ from typing import Any, get_type_hints
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json
 from aligndet.common.machine import process_environment
-from aligndet.common.progress import PROGRESS_FILE
+from aligndet.common.progress import METRICS_FILE, PROGRESS_FILE, STAGE
 from aligndet.common.search_path import put_current_folder_last
 from aligndet.pipeline.codec import as_plain, from_plain
 from aligndet.pipeline.stage import StageError
 
-METRICS_FILE, STAGE = "ALIGNDET_METRICS_FILE", "ALIGNDET_STAGE"
 #: Seconds that a process has to end by itself when the run is interrupted.
 PATIENCE = 10.0
 POLL = 0.1

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ from typing import Any
 from aligndet.common.console import Console, Progress
 from aligndet.common.errors import InputError
 from aligndet.common.machine import usable_cores
+from aligndet.common.signals import sigterm_unwinds
 from aligndet.pipeline import checks, plan, run_file
 from aligndet.pipeline.codec import from_plain
 from aligndet.pipeline.contents import contents
@@ -64,7 +61,7 @@ def run_pipeline(
     if not before or before.data["versions"] != run_file.versions():
         console.say("checking every stage's config")
         checked = check_in_process(question)
-    with run_file.locked(question.folder), _sigterm_raises():
+    with run_file.locked(question.folder), sigterm_unwinds():
         if overwrite:
             _clear(question, stages)
         run = before or run_file.new(question, stages, command)
@@ -232,20 +229,3 @@ def _ended(
     except Exception as fault:  # the work is done, or has its own error
         run.warn(f"report.html was not written: {type(fault).__name__}: {fault}")
         run.write()
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM leave through every ``finally``, which ends the stage's process and writes run.json."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -15,11 +15,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from aligndet.common.console import Console, Progress
+from aligndet.common.progress import METRICS_FILE, STAGE
 
-#: Names the file that every logged step is appended to, as one JSON object a line.
-METRICS_FILE = "ALIGNDET_METRICS_FILE"
-#: Names the stage in those lines; without it, it is the work dir's name.
-STAGE = "ALIGNDET_STAGE"
 #: What mmengine calls seconds of one step, under names that say so.
 RENAMED = {"time": "seconds_per_step", "data_time": "seconds_per_step_for_data"}
 

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from aligndet.common.errors import InputError
-from aligndet.proposals.engines import HereEngine, LocalEngine, Results, Search, make_engine
+from aligndet.proposals.engines import DaskEngine, HereEngine, LocalEngine, Results, Search, make_engine
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parallel import run_chunks
 from aligndet.proposals.result import ImageProposals
@@ -125,6 +126,24 @@ def test_a_search_that_ends_without_a_word_is_asked_after(monkeypatch: pytest.Mo
     rows = dict(run_chunks([(0, ["1", "silent"])], obedient, ForgetfulEngine()))
     assert [row.height for row in rows[0]] == [1, 0]
     assert "process died" in rows[0][1].skipped
+
+
+def test_dask_gives_up_what_its_scheduler_gave_up_and_nothing_else() -> None:
+    states = {"a": "erred", "b": "processing", "c": None}
+    futures: dict[str, Results] = {key: Future() for key in states}
+    tasks = {key: SimpleNamespace(key=key, exception=lambda: None, result=list) for key in states}
+    engine = object.__new__(DaskEngine)
+    scheduler = SimpleNamespace(get_task_status=lambda keys: {key: states[key] for key in keys})
+    engine._client = SimpleNamespace(scheduler=scheduler, sync=lambda ask, keys: ask(keys))  # type: ignore[assignment]
+    engine._killed = lambda key, *_: EOFError(key)
+    engine._tasks = {futures[key]: tasks[key] for key in states}
+    engine.settle()
+    assert [type(futures[key].exception()) for key in "ac"] == [EOFError, EOFError]
+    assert not futures["b"].done()
+    for key in states:  # the client hears of them after all
+        engine._ended(futures[key], tasks[key])
+    assert futures["b"].result() == []
+    assert type(futures["a"].exception()) is EOFError
 
 
 def test_unknown_engines_and_absent_clusters_are_named() -> None:
