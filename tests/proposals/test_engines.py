@@ -6,9 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -122,7 +123,14 @@ class ForgetfulEngine(HereEngine):
 
 
 def test_a_search_that_ends_without_a_word_is_asked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = iter(range(20))
+
+    def patient(*args: Any, **options: Any) -> Any:
+        assert next(asked, None) is not None, "nobody asks the engine"
+        return wait(*args, **options)
+
     monkeypatch.setattr("aligndet.proposals.parallel.PATIENCE", 0.05)
+    monkeypatch.setattr("aligndet.proposals.parallel.wait", patient)
     rows = dict(run_chunks([(0, ["1", "silent"])], obedient, ForgetfulEngine()))
     assert [row.height for row in rows[0]] == [1, 0]
     assert "process died" in rows[0][1].skipped
@@ -138,12 +146,12 @@ def test_dask_gives_up_what_its_scheduler_gave_up_and_nothing_else() -> None:
     engine._killed = lambda key, *_: EOFError(key)
     engine._tasks = {futures[key]: tasks[key] for key in states}
     engine.settle()
-    assert [type(futures[key].exception()) for key in "ac"] == [EOFError, EOFError]
+    assert [type(futures[key].exception(timeout=0)) for key in "ac"] == [EOFError, EOFError]
     assert not futures["b"].done()
     for key in states:  # the client hears of them after all
         engine._ended(futures[key], tasks[key])
-    assert futures["b"].result() == []
-    assert type(futures["a"].exception()) is EOFError
+    assert futures["b"].result(timeout=0) == []
+    assert type(futures["a"].exception(timeout=0)) is EOFError
 
 
 def test_unknown_engines_and_absent_clusters_are_named() -> None:
