@@ -20,7 +20,8 @@ from aligndet.cli.overview import COMMANDS, GROUPS, group_help, overview, versio
 from aligndet.cli.parser import Parser
 from aligndet.cli.result import write_result
 from aligndet.common.errors import InputError, nearest
-from aligndet.common.search_path import put_current_folder_last
+from aligndet.common.modules import import_modules
+from aligndet.common.search_path import allow_current_folder, put_current_folder_last
 from aligndet.common.signals import sigterm_unwinds
 
 __all__ = ["COMMANDS", "main", "parser_of"]
@@ -106,14 +107,13 @@ def _run(command: str, words: list[str]) -> int:
 
 def _answer(command: str, words: list[str]) -> int:
     module = importlib.import_module(COMMANDS[command])
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # the user's modules are in the user's folder
+    allow_current_folder()  # the user's modules are in it
     args = parser_of(command, module).parse_args(words)
     args.words = [*command.split(), *words]
     status = 0
     try:
         with _quiet(args.quiet):
-            options.import_modules(args)
+            import_modules(args.imports or [])
             result = module.run(args)
     except CommandFailedError as failure:
         result, status = failure.result, 1

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 from aligndet.cli import paths
@@ -18,7 +15,7 @@ from aligndet.cli.values import (
     positive,
     whole,
 )
-from aligndet.common.errors import InputError, nearest
+from aligndet.common.errors import InputError
 from aligndet.common.machine import usable_cores
 
 BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
@@ -186,26 +183,6 @@ def cfg_options(args: argparse.Namespace) -> dict[str, Any]:
         return dict(parser.parse_args(["--", *words]).values)
     except (AssertionError, ValueError) as error:
         raise InputError(f"--cfg-options {' '.join(words)}: {error}") from error
-
-
-def import_modules(args: argparse.Namespace) -> None:
-    """Import the modules of ``--import``.
-
-    Raises:
-        InputError: there is no such module.
-    """
-    for name in args.imports or []:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise InputError(f"--import {name}: {error}{_hint(name)}") from error
-
-
-def _hint(name: str) -> str:
-    if name.endswith(".py"):
-        return f"; give the module's name: {name.removesuffix('.py').replace('/', '.')}"
-    modules = [file.stem for file in Path.cwd().glob("*.py")]
-    return nearest(name, modules)
 
 
 def device_of(args: argparse.Namespace) -> str:

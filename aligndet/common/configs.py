@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligndet.common.errors import InputError, nearest
+from aligndet.common.modules import add_imports, import_modules, import_of_config
+from aligndet.common.search_path import allow_current_folder
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+__all__ = ["add_imports", "import_modules", "locate_config", "model_of", "read_config", "read_model"]
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 HOW = "give a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
@@ -22,20 +27,28 @@ OTHERS = {
 }
 
 
-def read_config(name: str) -> Config:
-    """Read a config file, or one of a package: ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
+def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file, or one of a package, and import what its ``custom_imports`` name.
+
+    Args:
+        name: a file, or ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``.
+        options: of ``--cfg-options``. Those that begin with ``custom_imports`` are merged, for modules are
+            imported before anything is looked up; the others are left to whoever merges them.
 
     Raises:
-        InputError: there is no such config, it cannot be read, or it is for another program.
+        InputError: there is no such config, it cannot be read, it is for another program, or a module that
+            it imports is missing.
     """
     from mmengine.config import Config
 
     path = locate_config(name)
+    allow_current_folder()
     try:
-        config = Config.fromfile(str(path))
+        config = Config.fromfile(str(path), import_custom_modules=False)
     except Exception as error:  # a config is a program of the user
         raise InputError(f"config {name}: {_reason(error)}") from error
     _refuse_other_programs(name, config)
+    import_of_config(config, options)
     return config
 
 

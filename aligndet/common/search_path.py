@@ -16,6 +16,12 @@ def put_current_folder_last() -> None:
     here = os.getcwd()
     if not sys.flags.safe_path and sys.path and sys.path[0] in ("", here):
         del sys.path[0]
-    if here not in sys.path:
-        sys.path.append(here)
+    allow_current_folder()
     os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def allow_current_folder() -> None:
+    """Let modules of the current folder be found, behind all others."""
+    here = os.getcwd()
+    if "" not in sys.path and here not in sys.path:
+        sys.path.append(here)

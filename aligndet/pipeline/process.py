@@ -24,6 +24,7 @@ from typing import Any, get_type_hints
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json
 from aligndet.common.machine import process_environment
+from aligndet.common.modules import import_modules
 from aligndet.common.progress import METRICS_FILE, PROGRESS_FILE, STAGE
 from aligndet.common.search_path import put_current_folder_last
 from aligndet.pipeline.codec import as_plain, from_plain
@@ -166,8 +167,7 @@ def work(request: Path) -> dict[str, Any]:
     """Do what a request file asks; the content of the result file."""
     content = json.loads(request.read_text())
     try:
-        for module in content["imports"]:
-            importlib.import_module(module)
+        import_modules(content["imports"])
         module, _, name = content["function"].partition(":")
         function = getattr(importlib.import_module(module), name)
         kind = next(iter(get_type_hints(function).values()))
