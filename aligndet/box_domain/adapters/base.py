@@ -13,7 +13,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.box_domain.adapters.ancestry import ancestry, full_name, is_mmdets, nearest
 from aligndet.box_domain.adapters.classifiers import Classifier, find_classifiers, inputs, set_classes
 from aligndet.box_domain.adapters.features import Features, Places, sample_slots
 from aligndet.box_domain.adapters.projector import Projector
@@ -29,7 +29,8 @@ A = TypeVar("A", bound="type[Adapter]")
 #: Keys of a model config, and attributes of a detector, that hold the head; the first one counts.
 HEAD_KEYS = ("roi_head", "bbox_head", "rpn_head")
 
-_SERVED: dict[str, type[Adapter]] = {}
+#: Head class, or its name as ``class_named`` reads it -> the adapter of that class and its sub-classes.
+_SERVED: dict[str | type, type[Adapter]] = {}
 
 
 class Adapter(nn.Module):
@@ -160,8 +161,13 @@ class Adapter(nn.Module):
         return {k: v for k, v in losses.items() if not k.split(".")[-1].startswith(cls.NOT_A_LOSS)}
 
 
-def serves(*heads: str) -> Callable[[A], A]:
-    """Register an adapter for head classes, by class name, and so for their sub-classes."""
+def serves(*heads: str | type) -> Callable[[A], A]:
+    """Register an adapter for head classes, and so for their sub-classes.
+
+    Args:
+        heads: classes, or names: ``RetinaHead`` is mmdet's class and no namesake, ``mylib.RetinaHead`` that of
+            another scope or module.
+    """
 
     def register(adapter: A) -> A:
         for head in heads:
@@ -205,11 +211,17 @@ def adapter_for(detector: ConfigDict) -> type[Adapter]:
     if not classes:
         name = config["type"]
         raise InputError(f"model.detector: head type {name!r} is not registered; is its module imported?")
-    for ancestor in classes:
-        if ancestor.__name__ in _SERVED:
-            return _SERVED[ancestor.__name__]
-    served = ", ".join(sorted(_SERVED))
-    raise InputError(
-        f"No adapter serves the head {classes[0].__name__} (model.detector). Served: {served}, "
-        "and their sub-classes. docs/adapters.md shows how to add one."
+    adapter = nearest(classes, _SERVED)
+    if adapter is None:
+        raise InputError(_not_served(classes[0]))
+    return adapter
+
+
+def _not_served(head: type) -> str:
+    served = ", ".join(sorted(str(getattr(key, "__name__", key)) for key in _SERVED))
+    name = head.__name__ if is_mmdets(head) else f"{head.__name__} ({full_name(head)})"
+    namesake = " mmdet's class of the same name is another one." if head.__name__ in _SERVED else ""
+    return (
+        f"No adapter serves the head {name} (model.detector).{namesake} Served: {served}, of mmdet, and their "
+        "sub-classes. docs/adapters.md shows how to add one."
     )
