@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import re
 import sysconfig
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +92,34 @@ def add_imports(config: Config, names: Iterable[str]) -> None:
     new = [name for name in dict.fromkeys(names) if name not in there]
     if new:
         config[KEY] = {"allow_failed_imports": False, **(config.get(KEY) or {}), "imports": [*there, *new]}
+
+
+def unregistered(error: BaseException) -> str:
+    """Say that a class is in no registry, and which module of the current folder to import for it.
+
+    Args:
+        error: what mmengine's registries raised; the text is empty for any other error.
+    """
+    unknown = re.search(r"([\w.]+) is not in the ([\w: ]+?) registry", str(error))
+    return f"{unknown[1]} is not registered in {unknown[2]}{_module_of(unknown[1])}" if unknown else ""
+
+
+def _module_of(name: str) -> str:
+    """Say which module of the current folder registers a class; a scope before its name is passed over."""
+    bare = re.escape(name.rpartition(".")[2])
+    registers = re.compile(rf"register_module[\s\S]*(^class {bare}\b|name=['\"]{bare}['\"])", re.MULTILINE)
+    for file in _python_files(Path.cwd()):
+        if registers.search(file.read_text(encoding="utf-8", errors="replace")):
+            module = ".".join(file.relative_to(Path.cwd()).with_suffix("").parts).removesuffix(".__init__")
+            return f"; {file.relative_to(Path.cwd())} has it: give --import {module}, or custom_imports"
+    return "; is its module in --import or custom_imports?"
+
+
+def _python_files(folder: Path, most: int = 500) -> Iterator[Path]:
+    """Python files that can be modules of a project, of the first folders below one, by name."""
+    for place, folders, files in islice(os.walk(folder), most):
+        folders[:] = sorted(name for name in folders if name.isidentifier())  # no .venv, no site-packages
+        yield from (Path(place) / name for name in sorted(files) if name.endswith(".py"))
 
 
 def _import(name: str, said: str, beside: Path | None) -> None:

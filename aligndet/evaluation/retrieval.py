@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.common.checkpoints import checkpoint_file
 from aligndet.common.errors import InputError
+from aligndet.registry import scope_of
 from aligndet.training.run import load_config
 
 
@@ -81,13 +82,13 @@ def evaluate(config: Any, checkpoint: str, images: int) -> dict[str, float]:
     from mmengine.runner import load_checkpoint, set_random_seed
 
     set_random_seed(0)
-    with DATASETS.switch_scope_and_registry("mmdet") as registry:
-        dataset = registry.build(config.train_dataloader.dataset)
+    with scope_of(config):
+        dataset = DATASETS.build(config.train_dataloader.dataset)
     size = min(config.train_dataloader.batch_size, len(dataset))
     chosen = torch.randperm(len(dataset))[:images].split(size)
     batches = [pseudo_collate([dataset[int(i)] for i in part]) for part in chosen]
-    with MODELS.switch_scope_and_registry("mmdet") as registry:
-        model = registry.build(config.model)
+    with scope_of(config):
+        model = MODELS.build(config.model)
     model.init_weights()
     model.train()
     before = measure(model, batches)

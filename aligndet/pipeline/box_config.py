@@ -52,11 +52,12 @@ def build(config: Config) -> Any:
     """
     from mmengine.registry import MODELS
 
+    from aligndet.registry import scope_of
     from aligndet.transfer.stock import without_downloads
 
-    with MODELS.switch_scope_and_registry(config.get("default_scope") or "mmdet") as registry:
+    with scope_of(config):
         try:
-            return registry.build(without_downloads(config.model))
+            return MODELS.build(without_downloads(config.model))
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:

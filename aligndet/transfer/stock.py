@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
 from torch import nn
 
 from aligndet.box_domain.adapters import boxes_only, classifier_names, student
 from aligndet.common.errors import InputError
+from aligndet.common.modules import unregistered
+from aligndet.registry import register_mmdet, scope_of_model
 
 
 def without_downloads(config: Any) -> Any:
@@ -45,16 +46,13 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
     Raises:
         InputError: mmdet cannot build it; the message names the detector and mmdet's complaint.
     """
-    with quiet(), torch.random.fork_rng(devices=[]):
-        register_all_modules(init_default_scope=True)
+    with _building(config), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             detector: nn.Module = MODELS.build(without_downloads(student(config)))
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            hint = "; import what registers it (custom_imports, or --import MODULE)"
-            hint = hint if "registry" in str(error) else ""
             raise InputError(
-                f"mmdet cannot build the detector {config.get('type')!r}: {error}{hint}"
+                f"mmdet cannot build the detector {config.get('type')!r}: {unregistered(error) or error}"
             ) from error
         detector.init_weights()  # type: ignore[operator]
     return detector.cpu()
@@ -62,16 +60,23 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
 
 def classifier_layers(config: Any) -> list[str]:
     """Dotted names of the layers of a stock detector whose shape follows ``num_classes``."""
-    with quiet():
-        register_all_modules(init_default_scope=True)
+    with _building(config):
         return classifier_names(ConfigDict(without_downloads(student(config))))
 
 
 def box_part_keys(config: Any) -> set[str]:
     """Keys of the tensors that box-domain pre-training has of a stock detector; the others are left out."""
-    with quiet(), torch.random.fork_rng(devices=[]):
-        register_all_modules(init_default_scope=True)
+    with _building(config), torch.random.fork_rng(devices=[]):
         return set(MODELS.build(boxes_only(ConfigDict(without_downloads(config)))).state_dict())
+
+
+@contextmanager
+def _building(config: Any) -> Iterator[None]:
+    """Build in silence in the present default scope, mmdet's where there is none."""
+    with quiet():
+        register_mmdet()
+        with scope_of_model(config):
+            yield
 
 
 @contextmanager

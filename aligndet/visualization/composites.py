@@ -73,10 +73,11 @@ def draw_training_composites(
     from mmengine.runner import set_random_seed
 
     from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
+    from aligndet.registry import scope_of
 
     settings = config.get("model", {}).get("box_augmentation")
-    with DATASETS.switch_scope_and_registry(config.get("default_scope", "mmdet")) as registry:
-        dataset = registry.build(training_data(config))
+    with scope_of(config):
+        dataset = DATASETS.build(training_data(config))
         augment = BoxAugmentation(**settings) if settings else None
         set_random_seed(seed)
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]

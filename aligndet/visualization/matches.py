@@ -93,15 +93,16 @@ def draw_training_matches(
     from mmengine.registry import DATASETS, MODELS
     from mmengine.runner import set_random_seed
 
-    scope = config.get("default_scope", "mmdet")
+    from aligndet.registry import scope_of
+
     set_random_seed(seed)
-    with MODELS.switch_scope_and_registry(scope) as registry:
-        pretrainer = registry.build(config.model)
+    with scope_of(config):
+        pretrainer = MODELS.build(config.model)
     pretrainer.init_weights()
     if weights is not None:
         pretrainer.load_state_dict(weights)
-    with DATASETS.switch_scope_and_registry(scope) as registry:
-        dataset = registry.build(training_data(config))
+    with scope_of(config):
+        dataset = DATASETS.build(training_data(config))
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]
         items = [dataset[int(number)] for number in chosen]
     boxes = [{branch: view_boxes(item["data_samples"][branch]) for branch in BRANCHES} for item in items]

@@ -76,8 +76,10 @@ def draw_training_views(config: Any, count: int = 4, long_side: int = 1000, seed
     from mmengine.registry import DATASETS
     from mmengine.runner import set_random_seed
 
-    with DATASETS.switch_scope_and_registry(config.get("default_scope", "mmdet")) as registry:
-        dataset = registry.build(training_data(config))
+    from aligndet.registry import scope_of
+
+    with scope_of(config):
+        dataset = DATASETS.build(training_data(config))
         set_random_seed(seed)
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count]
         return montage([fit(draw_views(dataset[int(i)]), long_side) for i in chosen], columns=1)

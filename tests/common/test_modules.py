@@ -26,7 +26,8 @@ MODULES = {
     "typo": "value = undefined",
     "ends": "import sys\nsys.exit(2)",
     "syntax": "def (",
-    "twice": "from mmengine.registry import HOOKS as H\nfor _ in '12':\n    H.register_module(name='T', module=dict)",
+    "twice": "from mmengine.registry import HOOKS\n"
+    "for _ in '12':\n    HOOKS.register_module(name='T', module=dict)",
 }
 
 

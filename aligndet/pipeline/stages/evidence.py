@@ -120,13 +120,14 @@ def draw_views(request: EvidenceRequest, out: Path) -> Path:
     from mmengine.registry import DATASETS
     from mmengine.runner import set_random_seed
 
+    from aligndet.registry import scope_of
     from aligndet.training.config import load_config
     from aligndet.visualization.drawing import fit, montage, write_image
     from aligndet.visualization.views import draw_views as draw
 
     config = load_config(request.config)
-    with DATASETS.switch_scope_and_registry(config.get("default_scope") or "mmdet") as registry:
-        dataset: Any = registry.build(config.train_dataloader.dataset)
+    with scope_of(config):
+        dataset: Any = DATASETS.build(config.train_dataloader.dataset)
         set_random_seed(0)
         chosen = np.random.default_rng(0).permutation(len(dataset))[:4]
         pairs = [fit(draw(dataset[int(number)]), 1000) for number in chosen]
