@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +41,14 @@ class ImageTable(Sequence[ImageEntry]):
 
     Attributes:
         skipped: ``{"file_name", "reason"}`` of what was seen but is not in the table.
+        others: images of kinds that are not listed, counted by ending.
     """
 
     def __init__(self) -> None:
         self._names, self._ends, self._hashes = bytearray(), array("q", [0]), array("Q")
         self.ids, self._sizes = array("q"), array("i")
         self.skipped: list[dict[str, str]] = []
+        self.others: Counter[str] = Counter()
 
     def add(self, file_name: str, image_id: int, width: int = -1, height: int = -1) -> None:
         """One more image; -1 where the size is not known."""
@@ -59,6 +62,16 @@ class ImageTable(Sequence[ImageEntry]):
     def skip(self, file_name: str, reason: str) -> None:
         """Note something that is left out."""
         self.skipped.append({"file_name": file_name, "reason": reason})
+
+    def left_out(self) -> str:
+        """A line on images of other kinds; empty where there are none."""
+        if not self.others:
+            return ""
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.others.items()))
+        return (
+            f"{self.others.total()} files of other kinds left out: {kinds}; convert them to .jpg or .png to "
+            "use them"
+        )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -76,7 +89,7 @@ class ImageTable(Sequence[ImageEntry]):
         if len(np.unique(hashes)) == len(hashes):
             return self
         kept, seen = ImageTable(), dict[str, int]()
-        kept.skipped = self.skipped
+        kept.skipped, kept.others = self.skipped, self.others
         for entry in self:
             if entry.file_name in seen:
                 reason = f"image {entry.id} has the same name as image {seen[entry.file_name]}"

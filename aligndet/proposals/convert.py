@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import ImageTable
+from aligndet.common.images import list_images
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.names import rows_of
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.runner import make_proposals
 from aligndet.proposals.store import ProposalStore
@@ -30,8 +33,8 @@ def convert(
         sources: of any kind that :func:`.formats.read_proposals` knows; several are put one after the other.
         out: what to write.
         images: folder of the images. With it, every image is opened, in parallel: sizes that a file does not
-            hold are taken from there, boxes are cut at the border, and unreadable images are left out. Only
-            for a single source; its clusters are not taken over.
+            hold are taken from there, boxes made for another size are brought to that of the image, boxes
+            are cut at the border, and unreadable images are left out. Only for a single source.
         order: COCO json whose images an mmdet 2.x pickle follows.
         workers: processes that open images; 0 is this one.
 
@@ -47,8 +50,7 @@ def convert(
             raise InputError(
                 f"--images goes with one file, got {len(sources)}: convert each, then merge them"
             )
-        given = {"path": str(sources[0].absolute()), "order": str(order.absolute()) if order else ""}
-        return str(make_proposals(images, out, ProposalOptions("file", given, filter=None), workers=workers))
+        return _on_images(sources[0], out, images, order, workers)
     stores = [read_proposals(source, order) for source in sources]
     for store, source in zip(stores, sources, strict=True):
         if (store.sizes < 0).any():
@@ -59,6 +61,32 @@ def convert(
     if out.suffix == ".json":
         raise InputError(f"{out}: merge into a store first (a name without .json), then convert that")
     return summary(merge_stores(stores, out), out)
+
+
+def _on_images(source: Path, out: Path, images: Path, order: Path | None, workers: int) -> str:
+    """Convert one file with its images at hand; see :func:`convert`."""
+    store, (listed, root) = read_proposals(source, order), list_images(images)
+    rows = rows_of(store, (entry.file_name for entry in listed), source)
+    table = ImageTable()
+    for entry, row in zip(listed, rows.tolist(), strict=True):
+        if row >= 0:
+            table.add(entry.file_name, int(store.image_ids[row]))
+    if not len(table):
+        raise InputError(
+            f"{source}: none of its {len(store)} images is among the {len(listed)} in {images}, e.g. "
+            f"{store.file_name(0)} and {listed[0].file_name}"
+            if len(store)
+            else f"{source}: no image in it"
+        )
+    gone, other = len(store) - len(table), len(listed) - len(table)
+    given = {"path": str(source.absolute()), "order": str(order.absolute()) if order else ""}
+    report = make_proposals((table, root), out, ProposalOptions("file", given, filter=None), workers=workers)
+    lines = [str(report)]
+    if gone:
+        lines.append(f"{gone} of the {len(store)} images in {source} are not in {images}, and left out")
+    if other:
+        lines.append(f"{other} images in {images} are not in {source}")
+    return "\n".join(lines)
 
 
 def summary(store: ProposalStore, out: Path) -> str:

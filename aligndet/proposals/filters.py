@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import encode_name
 from aligndet.proposals.boxes import Array, area, suppress
 
 RANKS = ("score", "random", "large", "small")
@@ -135,7 +136,7 @@ def _admitted(boxes: Array, height: int, width: int, options: FilterOptions) -> 
 
 def _rank(boxes: Array, scores: Array | None, options: FilterOptions, name: str) -> Array:
     """Indices (N,), best first; ties are broken by the seeded shuffle."""
-    shuffled = np.random.default_rng([options.seed, zlib.crc32(name.encode())]).permutation(len(boxes))
+    shuffled = np.random.default_rng([options.seed, zlib.crc32(encode_name(name))]).permutation(len(boxes))
     if options.rank == "score" and scores is not None:
         return shuffled[np.argsort(-scores[shuffled], kind="stable")]
     if options.rank in ("large", "small"):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageEntry, ImageTable
+from aligndet.proposals.layout import OPTIONAL
+from aligndet.proposals.notes import Notes
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parts import part_name, read_part
 from aligndet.proposals.result import ImageProposals
@@ -69,21 +71,26 @@ def assemble(job: Job, out: Path) -> ProposalStore:
         InputError: not one image could be used.
     """
     info = {"description": "AlignDet proposals", **job.options.describe()}
+    notes = Notes()
     with StoreWriter(out, info) as writer:
         for left in job.table.skipped:
             writer.skip(left["file_name"], left["reason"])
         for index in range(len(job)):
-            for entry, row in zip(job.images(index), _rows(job, index), strict=True):
+            for number, row in zip(job.numbers(index), _rows(job, index), strict=True):
+                entry = job.table[number]
                 if row.skipped:
                     writer.skip(entry.file_name, row.skipped)
                 else:
-                    size, optional = (row.width, row.height), {"scores": row.scores, "levels": row.levels}
-                    writer.append(entry.file_name, entry.id, size, row.boxes, **optional)
+                    notes.add(number, entry.file_name, row)
+                    size, optional = (row.width, row.height), {name: getattr(row, name) for name in OPTIONAL}
+                    writer.append(entry.file_name, entry.id, size, row.boxes, row.stamp, **optional)
                 reason = row.skipped
         if not writer.images:
             raise InputError(
                 f"none of the {len(job.table)} images in {job.root} can be used; the last: {reason}"
             )
+        if told := [line for line in (job.table.left_out(), *notes.lines(job.table)) if line]:
+            writer.info["notes"] = told
     return ProposalStore.open(out)
 
 

@@ -12,6 +12,7 @@ column              type        shape       meaning
 ``sizes``           int32       (N, 2)      width, height in pixels
 ``names``           uint8       (bytes,)    file names relative to the image folder, one after the other
 ``name_offsets``    int64       (N + 1,)    bytes of name i are ``name_offsets[i]:name_offsets[i + 1]``
+``stamps``          uint64      (N,)        optional; hash of the image file's bytes, 0 where unknown
 ``name_hashes``     uint64      (N,)        sorted hashes of the names, for finding an image by its name
 ``name_rows``       int64       (N,)        the image that each of ``name_hashes`` belongs to
 ==================  ==========  ==========  ==============================================================
@@ -31,11 +32,16 @@ META, SKIPPED = "store.json", "skipped.jsonl"
 
 @dataclass(frozen=True)
 class Column:
-    """Type, shape of one row, and, for an optional column, the value of a row that has none."""
+    """Type, shape of one row, and, for an optional column, the value of a row that has none.
+
+    Attributes:
+        of_images: an optional column has a row for each image, not for each box.
+    """
 
     dtype: str
     row: tuple[int, ...] = ()
     fill: float | None = None
+    of_images: bool = False
 
 
 COLUMNS = {
@@ -48,7 +54,9 @@ COLUMNS = {
     "sizes": Column("<i4", (2,)),
     "names": Column("u1"),
     "name_offsets": Column("<i8"),
+    "stamps": Column("<u8", fill=0, of_images=True),
     "name_hashes": Column("<u8"),
     "name_rows": Column("<i8"),
 }
-OPTIONAL = tuple(name for name, column in COLUMNS.items() if column.fill is not None)
+#: Columns with a row for each box that a store may lack.
+OPTIONAL = tuple(name for name, column in COLUMNS.items() if column.fill is not None and not column.of_images)

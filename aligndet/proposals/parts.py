@@ -14,10 +14,11 @@ import numpy as np
 from aligndet.common.files import replacing
 from aligndet.common.image_table import ImageEntry
 from aligndet.proposals.backends import make_backend
+from aligndet.proposals.layout import OPTIONAL
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.result import ImageProposals
 
-FORMAT = 2  # part of every name: raise it when the meaning of a part file changes
+FORMAT = 3  # part of every name: raise it when the meaning of a part file changes
 
 
 def part_key(options: ProposalOptions) -> str:
@@ -44,9 +45,10 @@ def write_part(path: Path, rows: Sequence[ImageProposals]) -> None:
         "sizes": np.array([(row.width, row.height) for row in rows], np.int32),
         "counts": np.array([len(row.boxes) for row in rows], np.int64),
         "boxes": np.concatenate([row.boxes for row in rows]),
-        "skipped": np.frombuffer(json.dumps([row.skipped for row in rows]).encode(), np.uint8),
+        "stamps": np.array([row.stamp for row in rows], np.uint64),
+        "said": np.frombuffer(json.dumps([[row.skipped, row.note] for row in rows]).encode(), np.uint8),
     }
-    for name in ("scores", "levels"):
+    for name in OPTIONAL:
         if columns := [_column(row, name) for row in rows if getattr(row, name) is not None]:
             arrays[name] = np.concatenate(columns)
             arrays[f"{name}_of"] = np.array([getattr(row, name) is not None for row in rows])
@@ -59,14 +61,16 @@ def read_part(path: Path) -> list[ImageProposals] | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             part = dict(stored)
-        reasons = json.loads(part["skipped"].tobytes())
+        said = json.loads(part["said"].tobytes())
         ends = np.cumsum(part["counts"])[:-1]
         boxes = np.split(part["boxes"], ends)
-        scores, levels = (_spread(part, name) for name in ("scores", "levels"))
-        sizes = part["sizes"].tolist()
+        scores, levels, clusters = (_spread(part, name) for name in OPTIONAL)
+        sizes, stamps = part["sizes"].tolist(), part["stamps"].tolist()
         return [
-            ImageProposals(w, h, *columns)
-            for (w, h), *columns in zip(sizes, boxes, scores, levels, reasons, strict=True)
+            ImageProposals(w, h, box, score, level, cluster, reason, stamp, note)
+            for (w, h), stamp, (reason, note), box, score, level, cluster in zip(
+                sizes, stamps, said, boxes, scores, levels, clusters, strict=True
+            )
         ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -22,6 +22,7 @@ import numpy as np
 
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import ImageTable
 from aligndet.common.images import list_images
 from aligndet.proposals.backends import make_backend
 from aligndet.proposals.coco import write_coco
@@ -45,6 +46,7 @@ class ProposalReport:
         searched: images searched in this run; those of earlier runs were found done.
         skips: images left out.
         skipped: file name and reason of the first of them; `out` holds all.
+        notes: what else a person should know about the images.
         out: the store or json.
         shard: which part of the work this was, as "2/8"; empty for the whole.
     """
@@ -57,6 +59,7 @@ class ProposalReport:
     skipped: list[dict[str, str]]
     out: Path
     shard: str = ""
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.shard:
@@ -68,6 +71,7 @@ class ProposalReport:
         lines = [f"{self.out}: {self.boxes} proposals in {self.images} images ({mean:.1f} per image)"]
         if self.without_boxes:
             lines.append(f"{self.without_boxes} images have no proposal")
+        lines += [f"note: {note}" for note in self.notes]
         if self.skips:
             lines.append(f"{self.skips} images skipped:")
             lines += [f"  {row['file_name']}: {row['reason']}" for row in self.skipped]
@@ -78,7 +82,7 @@ class ProposalReport:
 
 
 def make_proposals(
-    source: Path,
+    source: Path | tuple[ImageTable, Path],
     out: Path,
     options: ProposalOptions | None = None,
     image_root: Path | None = None,
@@ -92,7 +96,7 @@ def make_proposals(
     """Search every image of a folder or COCO json and write a proposal store or COCO json.
 
     Args:
-        source: folder (searched recursively) or COCO json.
+        source: images as :func:`aligndet.common.images.list_images` takes or gives them.
         out: what to write: a COCO json if its name ends in ".json", else the folder of a store.
         options: see :class:`.options.ProposalOptions`.
         image_root: folder of the json's file names, when it is not beside it.
@@ -114,7 +118,7 @@ def make_proposals(
     as_json = out.suffix == ".json"
     if not as_json:
         check_out(out)
-    table, root = list_images(Path(source), image_root)
+    table, root = source if isinstance(source, tuple) else list_images(Path(source), image_root)
     folder = out.with_name(f"{out.name}.parts")
     job = Job(table, root.absolute(), options, folder, part_key(options), chunk or chunk_size(len(table)))
     mine = range(first, len(job), step)
@@ -186,4 +190,5 @@ def report_of(store: ProposalStore, searched: int, out: Path) -> ProposalReport:
         if len(shown) < SHOWN:
             shown.append(row)
     empty = int((counts == 0).sum())
-    return ProposalReport(len(store), int(np.sum(counts)), empty, searched, skips, shown, out)
+    notes = tuple(str(note) for note in store.info.get("notes", []))
+    return ProposalReport(len(store), int(np.sum(counts)), empty, searched, skips, shown, out, notes=notes)

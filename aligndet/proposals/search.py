@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from aligndet.common.images import UnreadableImageError, read_image
-from aligndet.proposals.backends import Backend, Raw, make_backend, run_backend
+from aligndet.common.images import UnreadableImageError, open_image
+from aligndet.proposals.backends import Backend, MisfitError, Raw, make_backend, run_backend
 from aligndet.proposals.boxes import area
 from aligndet.proposals.filters import clip, filter_rows
+from aligndet.proposals.layout import COLUMNS, OPTIONAL
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.result import ImageProposals
 
@@ -25,8 +27,11 @@ def search_files(names: Sequence[str], root: Path, options: ProposalOptions) -> 
 
 def _search_file(name: str, root: Path, backend: Backend, options: ProposalOptions) -> ImageProposals:
     try:
-        return search_image(read_image(root / name), backend, options, name)
-    except UnreadableImageError as error:
+        picture = open_image(root / name)
+        found = search_image(picture.pixels, backend, options, name)
+        note = "; ".join(text for text in (picture.note, found.note) if text)
+        return replace(found, stamp=picture.stamp, note=note)
+    except (UnreadableImageError, MisfitError) as error:
         return ImageProposals(skipped=str(error))
     except Exception as error:  # one strange image must not end a run over many
         return ImageProposals(skipped=f"backend {options.backend} failed: {type(error).__name__}: {error}")
@@ -43,17 +48,21 @@ def search_image(image: np.ndarray, backend: Backend, options: ProposalOptions, 
     else:
         rows = filter_rows(boxes, raw.scores, height, width, options.filter, name)
     boxes = clip(boxes, height, width)[rows].round(2)
-    return ImageProposals(width, height, boxes, *_others(raw, rows, name))
+    scores, levels, clusters = (_column(raw, column, rows, name) for column in OPTIONAL)
+    return ImageProposals(width, height, boxes, scores, levels, clusters, note=raw.note)
 
 
-def _others(raw: Raw, rows: np.ndarray, name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Scores and levels of the rows."""
-    for column, values in (("scores", raw.scores), ("levels", raw.levels)):
-        if values is not None and len(values) != len(raw.boxes):
-            raise ValueError(f"{name}: {len(raw.boxes)} boxes but {len(values)} {column}")
-    scores = None if raw.scores is None else np.asarray(raw.scores, dtype=np.float32)[rows]
-    levels = None if raw.levels is None else np.clip(np.asarray(raw.levels)[rows], -1, 32767)
-    return scores, None if levels is None else levels.astype(np.int16)
+def _column(raw: Raw, column: str, rows: np.ndarray, name: str) -> np.ndarray | None:
+    """Scores, levels or clusters of the rows; None where the backend gives none."""
+    values = getattr(raw, column)
+    if values is None:
+        return None
+    if len(values) != len(raw.boxes):
+        raise ValueError(f"{name}: {len(raw.boxes)} boxes but {len(values)} {column}")
+    chosen = np.asarray(values)[rows]
+    if column == "levels":
+        chosen = np.clip(chosen, -1, 32767)
+    return chosen.astype(COLUMNS[column].dtype)
 
 
 def _shrink(image: np.ndarray, max_side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -114,6 +114,10 @@ class ProposalStore:
         width, height = self.sizes[image].tolist()
         return width, height
 
+    def stamp(self, image: int) -> int:
+        """Hash of an image's file when the boxes were made; 0 where it is not known."""
+        return int(self.columns["stamps"][image]) if "stamps" in self.columns else 0
+
     def find(self, file_name: str) -> int:
         """The image of that name; the first, where several have it.
 

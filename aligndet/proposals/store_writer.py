@@ -72,6 +72,7 @@ class StoreWriter:
         image_id: int,
         size: tuple[int, int],
         boxes: Array,
+        stamp: int = 0,
         **optional: Array | None,
     ) -> None:
         """Add the next image.
@@ -81,6 +82,7 @@ class StoreWriter:
             image_id: COCO id.
             size: width and height in pixels.
             boxes: (n, 4) xyxy in pixels, best first.
+            stamp: of the image's file, see :func:`aligndet.common.images.stamp_of`; 0 where it is not known.
             optional: (n,) ``scores``, ``levels``, ``clusters``; None or absent where there are none.
         """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
@@ -89,6 +91,7 @@ class StoreWriter:
                 raise ValueError(f"{file_name}: {len(boxes)} boxes but {len(values)} {name}")
         for name in OPTIONAL:
             self._append_optional(name, optional.get(name), len(boxes))
+        self._append_stamp(stamp)
         encoded = encode_name(file_name)
         self.boxes += len(boxes)
         self.images += 1
@@ -114,7 +117,8 @@ class StoreWriter:
         for image in range(len(store)):
             number = int(store.image_ids[image]) if first_id is None else first_id + image
             optional = {name: store.column(name, image) for name in OPTIONAL}
-            self.append(store.file_name(image), number, store.size(image), store.boxes(image), **optional)
+            name, size = store.file_name(image), store.size(image)
+            self.append(name, number, size, store.boxes(image), store.stamp(image), **optional)
         for row in store.skipped():
             self.skip(row["file_name"], row["reason"])
 
@@ -143,6 +147,13 @@ class StoreWriter:
             column.fill(self.boxes)  # images before this one had none
         if column.begun:
             column.fill(count) if values is None else column.write(np.asarray(values))
+
+    def _append_stamp(self, stamp: int) -> None:
+        column = self._columns["stamps"]
+        if stamp and not column.begun:
+            column.fill(self.images)  # images before this one had none
+        if column.begun:
+            column.write(np.array([stamp], np.uint64))
 
     def _remember(self, number: int) -> None:
         self._pending.append(number)

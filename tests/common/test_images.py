@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -128,6 +129,77 @@ def test_hidden_copies_links_and_circles_are_the_same_for_every_stage(tmp_path: 
     listed = [Path(data.get_data_info(i)["img_path"]) for i in range(len(data))]
     assert [path.relative_to(tmp_path).as_posix() for path in listed] == expected
     assert data.prepare_data(3) is None, "mmengine takes another image in its place"
+
+
+def test_thumbnails_and_copies_of_systems_are_no_images(tmp_path: Path) -> None:
+    for name in ("1.jpg", "@eaDir/1.jpg", "__MACOSX/1.jpg", ".ipynb_checkpoints/1.jpg", "a/#recycle/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("Thumbs.db", ".DS_Store", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"x")
+    table, _ = list_images(tmp_path)
+    assert [entry.file_name for entry in table] == ["1.jpg"]
+    assert table.left_out() == ""
+
+
+def test_images_of_other_kinds_are_counted_and_those_that_only_have_another_name_listed(
+    tmp_path: Path,
+) -> None:
+    """What training cannot read everywhere is said, by ending; a jpeg of any name is one."""
+    jpeg = cv2.imencode(".jpg", scene())[1].tobytes()
+    for name in ("a.JPG", "b.jfif", "c.heic", "d", "e.png"):
+        (tmp_path / name).write_bytes(jpeg)
+    for name in ("f.HEIC", "g.heic", "h.gif", "README", "i.txt", "j.svg"):
+        (tmp_path / name).write_bytes(b"something else")
+    table, _ = list_images(tmp_path)
+    assert [entry.file_name for entry in table] == ["a.JPG", "b.jfif", "c.heic", "d", "e.png"]
+    assert table.left_out().startswith("4 files of other kinds left out: .gif 1, .heic 2, .svg 1; convert")
+    (tmp_path / "other").mkdir()
+    for name in ("f.HEIC", "g.heic", "h.gif"):
+        (tmp_path / name).rename(tmp_path / "other" / name)
+    with pytest.raises(InputError, match=r"no image found; .*3 files of other kinds left out: \.gif 1"):
+        list_images(tmp_path / "other")
+
+
+def test_every_image_is_listed_once_however_many_links_lead_to_it(tmp_path: Path) -> None:
+    """A link to a folder inside is another name of images that are listed; one to the outside is followed."""
+    for name in ("in/b/1.jpg", "in/c/2.jpg", "out/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    links = {"a": "in/b", "b/x": "in/c", "c/y": "in/b", "far": "out", "farther": "out"}
+    for link, target in links.items():
+        (tmp_path / "in" / link).symlink_to(tmp_path / target, target_is_directory=True)
+    assert [entry.file_name for entry in list_images(tmp_path / "in")[0]] == [
+        "b/1.jpg",
+        "c/2.jpg",
+        "far/3.jpg",
+    ]
+
+
+def test_names_are_any_bytes(tmp_path: Path) -> None:
+    """A name of latin-1 comes through a folder, a list file and the table of images as it is on disk."""
+    name = os.fsdecode(b"Jos\xe9.jpg")
+    (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfJos\xe9.jpg\r\n")
+    for source in (tmp_path, tmp_path / "list.txt"):
+        table, root = list_images(source)
+        assert [entry.file_name for entry in table] == [name]
+        assert (root / table[0].file_name).read_bytes() == b"x"
+    (tmp_path / "binary.txt").write_bytes(b"PK\0\0")
+    with pytest.raises(InputError, match="not a text file"):
+        list_images(tmp_path / "binary.txt")
+
+
+def test_a_pattern(tmp_path: Path) -> None:
+    for name in ("x/1.jpg", "x/y/2.jpg", "x/y/2.png", "x/.thumbs/3.jpg", "z.jpg", "we[i]rd/4.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    table, root = list_images(tmp_path / "x" / "**" / "*.jpg")
+    assert ([entry.file_name for entry in table], root) == (["1.jpg", "y/2.jpg"], tmp_path / "x")
+    table, root = list_images(tmp_path / "we[i]rd")
+    assert ([entry.file_name for entry in table], root) == (["4.jpg"], tmp_path / "we[i]rd")
+    with pytest.raises(InputError, match="no image found"):
+        list_images(tmp_path / "x" / "*.bmp")
 
 
 def test_a_list_of_names(tmp_path: Path) -> None:

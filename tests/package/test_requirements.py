@@ -15,10 +15,11 @@ DISTRIBUTION = {
     "sklearn": "scikit-learn",
     "skimage": "scikit-image",
     "distributed": "dask",
+    "PIL": "pillow",
 }
 FAMILIES = {
     "mmengine": {"onedl-mmengine", "mmengine"},
-    "mmcv": {"onedl-mmcv", "mmcv"},
+    "mmcv": {"onedl-mmcv", "mmcv-lite"},
     "mmdet": {"onedl-mmdetection", "mmdet"},
     "mmpretrain": {"onedl-mmpretrain", "mmpretrain"},
 }

@@ -37,7 +37,7 @@ def test_an_image_that_is_replaced_by_one_of_equal_size_is_searched_again(tmp_pa
 
 
 def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
-    row = ImageProposals(10, 20, np.ones((2, 4), np.float32), None, None, "")
+    row = ImageProposals(10, 20, np.ones((2, 4), np.float32))
     write_part(tmp_path / "p.npz", [row])
     assert [path.name for path in tmp_path.iterdir()] == ["p.npz"]
     read = read_part(tmp_path / "p.npz")

@@ -15,7 +15,7 @@ import pytest
 from aligndet.common import image_table
 from aligndet.common.errors import InputError
 from aligndet.proposals import column_file
-from aligndet.proposals.layout import COLUMNS, META
+from aligndet.proposals.layout import COLUMNS, META, OPTIONAL
 from aligndet.proposals.store import ProposalStore, is_store
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -32,8 +32,11 @@ def write(out: Path, names: list[str] = NAMES, first_id: int = 70, **optional: A
     with StoreWriter(out, {"backend": "test"}) as writer:
         for number, name in enumerate(names):
             found = boxes(max(0, 3 - number), number)
-            values = {key: (number + np.arange(len(found))) for key in optional if number >= optional[key]}
-            writer.append(name, first_id + number, (100 + number, 60), found, **values)
+            stamp = number if optional.get("stamp", number + 1) <= number else 0
+            values = {
+                key: (number + np.arange(len(found))) for key in OPTIONAL if number >= optional.get(key, 9)
+            }
+            writer.append(name, first_id + number, (100 + number, 60), found, stamp, **values)
         writer.skip("bad.jpg", "file is empty")
     return ProposalStore.open(out)
 
@@ -59,11 +62,24 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 
 
 def test_columns_are_plain_numpy_files_of_the_documented_type(tmp_path: Path) -> None:
-    write(tmp_path / "s", scores=0, levels=0, clusters=0)
+    write(tmp_path / "s", scores=0, levels=0, clusters=0, stamp=2)
     for name, column in COLUMNS.items():
         array = np.load(tmp_path / "s" / f"{name}.npy", mmap_mode="r")
         assert array.dtype == np.dtype(column.dtype), name
         assert array.shape[1:] == column.row, name
+
+
+def test_hashes_of_the_files_are_kept_where_they_are_known(tmp_path: Path) -> None:
+    """Merged with a store without hashes, the images of that one have none, and the others keep theirs."""
+    store = write(tmp_path / "s", stamp=2)
+    assert [store.stamp(image) for image in range(5)] == [0, 0, 2, 3, 4]
+    assert [write(tmp_path / "none").stamp(image) for image in range(5)] == [0] * 5
+    with StoreWriter(tmp_path / "both") as writer:
+        writer.append("first.jpg", 1, (10, 10), boxes(1))
+        writer.extend(store)
+    both = ProposalStore.open(tmp_path / "both")
+    assert [both.stamp(image) for image in range(6)] == [0, 0, 0, 2, 3, 4]
+    both.verify()
 
 
 def test_an_image_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

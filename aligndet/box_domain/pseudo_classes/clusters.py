@@ -234,7 +234,8 @@ def _append(writer: StoreWriter, proposals: ProposalStore, image: int, ids: np.n
     optional = {column: proposals.column(column, image) for column in OPTIONAL}
     optional["clusters"] = ids[first:last]
     number = int(proposals.image_ids[image])
-    writer.append(name, number, proposals.size(image), proposals.boxes(image), **optional)
+    size, boxes = proposals.size(image), proposals.boxes(image)
+    writer.append(name, number, size, boxes, proposals.stamp(image), **optional)
 
 
 def fingerprint_of(path: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from aligndet.common.errors import InputError
-from aligndet.proposals.backends.registry import Backend, Raw
+from aligndet.proposals.backends.registry import Backend
 
 MISSING = "proposal backend 'fast' needs numba, which compiles its loops: pip install 'numba>=0.60'"
 
@@ -34,9 +34,9 @@ def fast_backend(mode: str = "fast", limit: int = 0, side: int = 0) -> Backend:
         raise InputError(f"backend fast, options limit={limit}, side={side}: expected 0 or more")
     options = replace(MODES[mode], limit=limit or MODES[mode].limit, side=side or MODES[mode].side)
 
-    def search(image: np.ndarray) -> Raw:
+    def search(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         boxes, levels = selective_search(image, options)
         # the score is the rank: 1 for the best box, falling evenly to 0
-        return Raw(boxes, np.linspace(1, 0, len(boxes), endpoint=False, dtype=np.float32), levels)
+        return boxes, np.linspace(1, 0, len(boxes), endpoint=False, dtype=np.float32), levels
 
     return search

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.image_table import encode_name
 from aligndet.proposals.backends.registry import Backend
 
 
@@ -33,7 +34,7 @@ def random_backend(
 
     def search(image: np.ndarray, name: str) -> tuple[np.ndarray, None]:
         height, width = image.shape[:2]
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "surrogateescape"))])
+        rng = np.random.default_rng([seed, zlib.crc32(encode_name(name))])
         size = np.exp(rng.uniform(math.log(min_size), math.log(max_size), count)) * math.sqrt(width * height)
         shape = np.exp(rng.uniform(-math.log(max_ratio), math.log(max_ratio), count) / 2)
         sides = np.stack([(size * shape).clip(1, width), (size / shape).clip(1, height)], axis=1)

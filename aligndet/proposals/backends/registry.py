@@ -26,12 +26,18 @@ _FACTORIES: dict[str, str | Factory] = {
 }
 
 
+class MisfitError(LookupError):
+    """An image and the boxes that a backend has do not belong together; the message says why."""
+
+
 class Raw(NamedTuple):
-    """What a backend gives: boxes (N, 4) xyxy; scores (N,) or None; levels (N,) or None."""
+    """What a backend gives: boxes (N, 4) xyxy; scores, levels and clusters, each (N,) or None; a note."""
 
     boxes: np.ndarray
     scores: np.ndarray | None = None
     levels: np.ndarray | None = None
+    clusters: np.ndarray | None = None
+    note: str = ""
 
 
 def run_backend(backend: Backend, image: np.ndarray, name: str) -> Raw:
