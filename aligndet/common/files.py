@@ -41,8 +41,8 @@ def replacing(path: Path, durable: bool = True) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
-    """Write ``text`` as UTF-8, atomically."""
-    write_bytes(path, text.encode(), durable)
+    """Write ``text`` as UTF-8, atomically; bytes of file names that are no UTF-8 become ``\\udcff``."""
+    write_bytes(path, text.encode(errors="backslashreplace"), durable)
 
 
 def write_json(path: Path, value: Any, indent: int | None = None, durable: bool = True) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,16 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from aligndet.common.errors import InputError
-from aligndet.common.images import list_images
+from aligndet.common.images import UnreadableImageError, list_images, refuse_too_large
+from aligndet.common.images.folders import holds_image, is_image
+from aligndet.common.images.kinds import is_hidden
 from aligndet.common.notices import warn
 from aligndet.registry import DATASETS
 
 CONFIG_KEY = "train_dataloader.dataset.data_root"
+#: Names of folders that hold one split of a data set.
+SPLIT = re.compile(r"(train|training|val|valid|validation|dev|test|testing|eval|unlabell?ed)[\d_-]*")
+SHOWN = 10  # things left out that are named
 
 
 @DATASETS.register_module()
@@ -23,9 +30,11 @@ class ImageFolder(BaseDataset):
 
     With labels, the classes are its sub-folders.
 
-    The images are those of ``data_root/split`` where that folder exists (ImageNet: ``train`` and ``val``),
-    else those of ``data_root``: one path changes from ImageNet to images of one's own. An image that cannot
-    be decoded is named in the log, once per loading process, and another takes its place; training goes on.
+    The images are those of ``data_root/split`` where that folder exists and nothing but other splits lies
+    beside it (ImageNet: ``train`` and ``val``), else all below ``data_root``: one path changes from ImageNet
+    to images of one's own, and a class may be called ``train``. Which of both was taken is said. An image
+    that cannot be decoded, or is too large, is named in the log, once per loading process, and another takes
+    its place; training goes on.
 
     Args:
         data_root: the folder; a list file or COCO json names images that lie elsewhere.
@@ -43,7 +52,7 @@ class ImageFolder(BaseDataset):
 
     def __init__(self, data_root: str, split: str = "train", with_label: bool = False, **kwargs: Any) -> None:
         below = Path(data_root).expanduser()
-        self.folder = below / split if split and (below / split).is_dir() else below
+        self.folder = _chosen(below, split)
         self.with_label = with_label
         self._unreadable: set[str] = set()
         super().__init__(data_root=str(below), **kwargs)
@@ -56,8 +65,12 @@ class ImageFolder(BaseDataset):
             table, root = list_images(self.folder)
         except InputError as error:
             raise InputError(f"{error} (config key {CONFIG_KEY})") from error
-        for left in table.skipped:
+        for left in table.skipped[:SHOWN]:
             warn(f"{left['file_name']}: {left['reason']}")
+        if len(table.skipped) > SHOWN:
+            warn(f"{self.folder}: {len(table.skipped)} files and folders in it are left out")
+        if table.others:
+            warn(f"{self.folder}: {table.left_out()}")
         names = [entry.file_name for entry in table]
         entries: list[dict[str, Any]] = [{"img_path": str(root / name)} for name in names]
         if self.with_label:
@@ -84,9 +97,10 @@ class ImageFolder(BaseDataset):
         if path in self._unreadable and not self.test_mode:
             return None
         try:
+            refuse_too_large(Path(path))
             return super().prepare_data(idx)
         except Exception as error:
-            if self.test_mode or _decodes(path):
+            if self.test_mode or (not isinstance(error, UnreadableImageError) and _decodes(path)):
                 raise  # the pipeline's own fault
             self._unreadable.add(path)
             warn(f"{path} cannot be read ({type(error).__name__}: {error}); another image takes its place")
@@ -98,3 +112,25 @@ def _decodes(path: str) -> bool:
         return mmcv.imread(path) is not None
     except Exception:  # every backend has its own errors
         return False
+
+
+def _chosen(root: Path, split: str) -> Path:
+    """The folder whose images are taken: that of the split, or the root where the split is but a class."""
+    if not split or not (root / split).is_dir():
+        return root
+    beside = [entry for entry in root.iterdir() if entry.is_dir() and entry.name != split]
+    beside = sorted(entry for entry in beside if not is_hidden(entry.name) and holds_image(entry))
+    classes = [entry.name for entry in beside if not SPLIT.fullmatch(entry.name.lower())]
+    if classes:
+        warn(
+            f"{root}: {split}/ is taken for a class, because {classes[0]}/ lies beside it: all images are "
+            f"used; for those of {split}/ alone give {root / split}"
+        )
+        return root
+    loose = sum(is_image(entry) for entry in os.scandir(root) if entry.is_file())
+    if loose:
+        warn(f"{root}: the images in {split}/ are used, {loose} images outside of it are left out")
+    if beside:
+        names = ", ".join(f"{entry.name}/" for entry in beside)
+        print_log(f"{root}: the images in {split}/ are used; those in {names} are left out", logger="current")
+    return root / split

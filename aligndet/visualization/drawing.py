@@ -37,6 +37,7 @@ def draw_boxes(
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """The image with a white line of black text above it (20 pixels); the text shrinks to the width."""
+    text = text.encode(errors="replace").decode()  # bytes of a file name that are no UTF-8
     strip = np.full((20, image.shape[1], 3), 255, np.uint8)
     (needed, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
     size = min(0.42, (image.shape[1] - 8) / max(needed, 1))

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from aligndet.common.files import write_text
 from aligndet.evaluation.recall import Coverage, coverage
 from aligndet.proposals.store import ProposalStore
 
@@ -131,4 +132,4 @@ def write_page(out: Path, title: str, texts: Sequence[str], pictures: Sequence[n
         body.append(f'<img alt="" style="max-width:100%" src="data:image/png;base64,{data}">')
     head = f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>'
     style = "<style>body{font-family:sans-serif;margin:2em}pre{background:#f4f4f4;padding:1em}</style>"
-    out.write_text("\n".join([head, style, *body]), encoding="utf-8")
+    write_text(out, "\n".join([head, style, *body]))

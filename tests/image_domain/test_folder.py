@@ -43,6 +43,41 @@ def test_the_imagenet_layout_by_the_same_path(tmp_path: Path) -> None:
     assert len(ImageFolder(str(tmp_path), split="")) == 3
 
 
+@pytest.mark.parametrize(
+    ("beside", "taken", "told"),
+    [
+        ("car/2.png bus/3.png", "bus/3.png car/2.png train/1.png", "train/ is taken for a class"),
+        ("2.png", "train/1.png", "1 images outside of it are left out"),
+        ("val/2.png test2017/3.png", "train/1.png", ""),
+        ("annotations/a.json labels/1.txt", "train/1.png", ""),
+        ("val/2.png car/3.png", "car/3.png train/1.png val/2.png", "train/ is taken for a class"),
+    ],
+)
+def test_a_class_that_is_called_like_a_split(
+    beside: str, taken: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Crops sorted into car/, bus/ and train/ are nine images, not three; it is said."""
+    said: list[str] = []
+    monkeypatch.setattr("aligndet.image_domain.folder.warn", said.append)
+    image(tmp_path / "train" / "1.png")
+    for name in beside.split():
+        image(tmp_path / name) if name.endswith("png") else (tmp_path / name).parent.mkdir()
+    assert names(ImageFolder(str(tmp_path)), tmp_path) == taken.split()
+    assert [told in text for text in said] == [True] * bool(told)
+
+
+def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("aligndet.image_domain.folder.warn", said.append)
+    image(tmp_path / "a.png")
+    image(tmp_path / "big.png", size=(5, 6))
+    monkeypatch.setenv("ALIGNDET_MAX_PIXELS", "24")
+    data = ImageFolder(str(tmp_path), pipeline=LOAD)
+    assert data.prepare_data(0) is not None
+    assert data.prepare_data(1) is None
+    assert "6x5 px are more than 24 pixels" in said[0]
+
+
 def test_linked_folders_are_followed_and_circles_are_not(tmp_path: Path) -> None:
     image(tmp_path / "far" / "1.png")
     image(tmp_path / "here" / "2.png")

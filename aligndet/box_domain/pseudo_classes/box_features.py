@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision.ops import roi_align
 
 from aligndet.common.errors import InputError
+from aligndet.common.images import UnreadableImageError, read_image
 
 
 class BoxFeatures:
@@ -121,4 +122,7 @@ class ImageFiles(Dataset):
         return len(self.names)
 
     def __getitem__(self, index: int) -> tuple[int, np.ndarray | None]:
-        return index, cv2.imread(str(self.root / self.names[index]), cv2.IMREAD_COLOR)
+        try:
+            return index, read_image(self.root / self.names[index])
+        except UnreadableImageError:
+            return index, None

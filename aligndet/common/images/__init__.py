@@ -3,7 +3,14 @@
 from aligndet.common.images.header import most_pixels
 from aligndet.common.images.kinds import SUFFIXES
 from aligndet.common.images.listing import list_images, refuse_equal_ids
-from aligndet.common.images.reading import Picture, UnreadableImageError, image_size, open_image, read_image
+from aligndet.common.images.reading import (
+    Picture,
+    UnreadableImageError,
+    image_size,
+    open_image,
+    read_image,
+    refuse_too_large,
+)
 from aligndet.common.images.stamps import content_stamp, stamp_of
 
 __all__ = [
@@ -17,5 +24,6 @@ __all__ = [
     "open_image",
     "read_image",
     "refuse_equal_ids",
+    "refuse_too_large",
     "stamp_of",
 ]

@@ -39,14 +39,15 @@ def holds_image(source: Path) -> bool:
 def _any_image(source: str) -> Iterator[str]:
     for path, folders, files in os.walk(source, followlinks=False):
         folders[:] = [name for name in folders if not is_hidden(name)]
-        yield from (os.path.join(path, name) for name in files if _listed(path, name))
+        yield from (file for name in files if is_image(file := os.path.join(path, name)))
 
 
-def _listed(folder: str, name: str) -> bool:
-    if is_hidden(name):
+def is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether a file would be listed."""
+    path = os.fspath(path)
+    if is_hidden(os.path.basename(path)):
         return False
-    known = os.path.splitext(name)[1].lower() in SUFFIXES
-    return known or other_kind(os.path.join(folder, name)) == "listed"
+    return os.path.splitext(path)[1].lower() in SUFFIXES or other_kind(path) == "listed"
 
 
 @dataclass

@@ -76,6 +76,17 @@ def image_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
+def refuse_too_large(path: Path) -> None:
+    """Look at an image's header before a library decodes it.
+
+    Raises:
+        UnreadableImageError: it has more pixels than :func:`.header.most_pixels`.
+    """
+    size = header_size(path)
+    if size is not None and (reason := too_large(*size[:2])):
+        raise UnreadableImageError(reason)
+
+
 def _bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
