@@ -178,6 +178,7 @@ def export(
     allow_partial: bool = False,
     safetensors: bool = False,
     trust: bool = False,
+    imports: Sequence[str] = (),
 ) -> TransferReport:
     """Write what a checkpoint of any kind holds of a detector as a plain mmdet checkpoint.
 
@@ -194,10 +195,15 @@ def export(
         allow_partial: accept that a part does not fit the detector wholly.
         safetensors: write ``out`` with that ending beside it, too.
         trust: read files that can run code.
+        imports: modules that register classes of your own, where neither ``config`` nor the pre-training's
+            config names them.
 
     Raises:
-        InputError: no such checkpoint, or one of another detector.
+        InputError: no such checkpoint, or one of another detector; or a module is missing.
     """
+    from aligndet.common.configs import import_modules
+
+    import_modules(imports, "imports")
     from aligndet.transfer.export import export as write
 
     return write(str(checkpoint), str(out), network, config, allow_partial, safetensors, trust)
@@ -230,8 +236,8 @@ def compare(
         train, val: labels (COCO json). images: folder of their images; or ``train_images``, ``val_images``.
         out: folder of the runs, ``results.json``, ``results.md`` and ``plot.png``.
         quiet: print nothing.
-        settings: further options of ``aligndet compare``, such as ``percent``, ``seeds``, ``lr``, ``iters``
-            (:func:`aligndet.comparison.question.make_settings`).
+        settings: further options of ``aligndet compare``, such as ``percent``, ``seeds``, ``lr``, ``iters``,
+            ``imports`` (:func:`aligndet.comparison.question.make_settings`).
 
     Raises:
         InputError: config, data or weights cannot answer the question.
@@ -255,7 +261,7 @@ def compare(
     return results
 
 
-def check(config: str) -> Row:
+def check(config: str, imports: Sequence[str] = ()) -> Row:
     """Say whether box-domain pre-training serves a detector, by one training step and an export.
 
     Example:
@@ -264,15 +270,18 @@ def check(config: str) -> Row:
 
     Args:
         config: of the detector: a file, or ``mmdet::folder/name.py``.
+        imports: modules that register classes of your own.
 
     Returns:
         ``status`` (``ok``, ``refused``, ``failed``, ...), ``reason`` where it is not ok, and counts.
 
     Raises:
-        InputError: there is no such config.
+        InputError: there is no such config, or a module is missing.
     """
-    from aligndet.checking.check import check_config
-    from aligndet.common.configs import locate_config
+    from aligndet.common.configs import import_modules, locate_config
 
     locate_config(config)
+    import_modules(imports, "imports")
+    from aligndet.checking.check import check_config
+
     return check_config(config)

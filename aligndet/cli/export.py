@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths
 from aligndet.cli.silence import libraries_silent
+from aligndet.common.errors import InputError
 
 if TYPE_CHECKING:
     from aligndet.transfer.report import TransferReport
@@ -47,8 +48,29 @@ def _export(args: argparse.Namespace) -> TransferReport:
     from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
 
     read_checkpoint(checkpoint_file(args.checkpoint))  # what is none is said before mmdet is loaded
-    from aligndet.training.config import load_config
     from aligndet.transfer.export import export
 
-    config = load_config(args.config, options.cfg_options(args)) if args.config else None
+    config = _config(args)
     return export(args.checkpoint, args.out, args.network, config, args.allow_partial, trust=args.trust)
+
+
+def _config(args: argparse.Namespace) -> Any:
+    """Read the config of the detector, where one is given.
+
+    Raises:
+        InputError: options of ``--cfg-options`` that no config takes.
+    """
+    values = options.cfg_options(args)
+    if args.config:
+        from aligndet.training.config import load_config
+
+        return load_config(args.config, values)
+    if vain := [key for key in values if not key.startswith("custom_imports")]:
+        raise InputError(f"--cfg-options {vain[0]}: give the config that it changes with --config")
+    if values:
+        from mmengine.config import Config
+
+        from aligndet.common.configs import import_of_config
+
+        import_of_config(Config({}), "--cfg-options", values)
+    return None

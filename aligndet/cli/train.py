@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> TrainResult:
         console = Console(args.quiet or _rank() > 0, args.verbose, stream)
         if not args.verbose:
             console.say(f"log: {log}")
+        if args.aligndet:
+            console.say(_kept_and_replaced(config))
         result = _train(config, args, console)
         console.say(_summary(result))
     return result
@@ -123,9 +125,9 @@ def _config(args: argparse.Namespace) -> Any:
 
     if args.aligndet:
         out = work_dir / f"{name}.py"
-        config = wrap_config(args.config, str(args.aligndet), str(args.images), out, values)
+        config = wrap_config(args.config, str(args.aligndet), str(args.images), out, values, args.imports)
     else:
-        config = load_config(args.config, values)
+        config = load_config(args.config, values, args.imports)
         work_dir = args.work_dir or config.get("work_dir") or work_dir
     config.launcher, config.work_dir = args.launcher, str(work_dir)
     if args.seed is not None:
@@ -134,6 +136,13 @@ def _config(args: argparse.Namespace) -> Any:
 
     check_config(config)
     return config
+
+
+def _kept_and_replaced(config: Any) -> str:
+    """What became of the keys of the user's config, as it stands beside the generated one."""
+    from aligndet.training.config import TABLE_FILE
+
+    return (Path(config.work_dir) / TABLE_FILE).read_text(encoding="utf-8").rstrip()
 
 
 def _train(config: Any, args: argparse.Namespace, console: Console) -> TrainResult:

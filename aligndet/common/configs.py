@@ -5,16 +5,28 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aligndet.common.errors import InputError, nearest
-from aligndet.common.modules import add_imports, import_modules, import_of_config
+from aligndet.common.modules import add_imports, import_modules, import_of_config, imports_of
 from aligndet.common.search_path import allow_current_folder
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-__all__ = ["add_imports", "import_modules", "locate_config", "model_of", "read_config", "read_model"]
+__all__ = [
+    "add_imports",
+    "config_of_text",
+    "import_modules",
+    "import_of_config",
+    "imports_of",
+    "locate_config",
+    "model_of",
+    "parse_config",
+    "read_config",
+    "read_model",
+]
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 HOW = "give a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
@@ -48,8 +60,36 @@ def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
     except Exception as error:  # a config is a program of the user
         raise InputError(f"config {name}: {_reason(error)}") from error
     _refuse_other_programs(name, config)
-    import_of_config(config, options)
+    import_of_config(config, f"config {name}", options)
     return config
+
+
+def config_of_text(text: str, source: str) -> Config:
+    """Read the config that stands in a checkpoint, and import what its ``custom_imports`` name.
+
+    Args:
+        text: as ``meta['cfg']`` of mmengine's checkpoints.
+        source: of the text, for errors.
+
+    Raises:
+        InputError: it is no config, or a module that it imports is missing.
+    """
+    try:
+        config = parse_config(text)
+    except Exception as error:
+        raise InputError(f"{source}: the config in it: {_reason(error)}") from error
+    import_of_config(config, f"{source}: the config in it")
+    return config
+
+
+def parse_config(text: str) -> Config:
+    """Read a config's text, as ``Config.fromstring`` does, and import nothing for it."""
+    from mmengine.config import Config
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "config.py"
+        path.write_text(text, encoding="utf-8")
+        return Config.fromfile(str(path), import_custom_modules=False)
 
 
 def read_model(name: str) -> Any:

@@ -45,11 +45,12 @@ def import_modules(names: Iterable[str], said: str = "--import", beside: Path | 
         _import(name, said, beside)
 
 
-def import_of_config(config: Config, options: Mapping[str, Any] | None = None) -> None:
+def import_of_config(config: Config, name: str, options: Mapping[str, Any] | None = None) -> None:
     """Import what a config's ``custom_imports`` name, with what ``--cfg-options`` put over them merged in.
 
     Args:
         config: is given the options that begin with ``custom_imports``.
+        name: of the config, for errors.
         options: dotted keys and values; the others are passed over.
 
     Raises:
@@ -57,7 +58,7 @@ def import_of_config(config: Config, options: Mapping[str, Any] | None = None) -
             of names.
     """
     ours = {key: value for key, value in (options or {}).items() if key.split(".")[0] == KEY}
-    said = "--cfg-options custom_imports" if ours else f"config {config.filename}: custom_imports"
+    said = "--cfg-options custom_imports" if ours else f"{name}: custom_imports"
     try:
         config.merge_from_dict(ours)
         names = imports_of(config)
@@ -65,7 +66,7 @@ def import_of_config(config: Config, options: Mapping[str, Any] | None = None) -
         raise InputError(f"{said}: {ours or config.get(KEY)}: {EXPECTED}") from error
     for name in names:
         try:
-            import_modules([name], said, Path(config.filename) if config.filename else None)
+            import_modules([name], said, Path(config.filename or "."))
         except InputError as error:
             if not config[KEY].get("allow_failed_imports"):
                 raise

@@ -15,6 +15,7 @@ from aligndet.comparison.results import Results, gather
 from aligndet.comparison.run_config import base_config
 from aligndet.comparison.settings import Settings
 from aligndet.comparison.status import Status
+from aligndet.registry import scope_of
 
 
 def compare(settings: Settings, console: Console | None = None, command: Command = run_command) -> Results:
@@ -49,10 +50,11 @@ def prepare(settings: Settings, console: Console) -> tuple[Settings, Planner]:
     check_images(settings)
     settings = cut_val(settings)
     starts = []
-    for start in settings.starts:
-        ready, covers = ready_start(start, base, settings)
-        console.say(f"start {start.name}: {covers}")
-        starts.append(ready)
+    with scope_of(base):
+        for start in settings.starts:
+            ready, covers = ready_start(start, base, settings)
+            console.say(f"start {start.name}: {covers}")
+            starts.append(ready)
     settings = replace(settings, starts=tuple(starts))
     return settings, Planner(settings, base, classes, draw_labels(settings))
 

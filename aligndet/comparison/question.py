@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.configs import read_config
+from aligndet.common.configs import import_modules, read_config
 from aligndet.common.errors import InputError
 from aligndet.comparison.settings import EvalSet, Settings, Start
 
@@ -67,6 +67,7 @@ def make_settings(
             raise InputError(f"{name} {value}: expected at least 1")
     if schedule not in ("step", "cosine"):
         raise InputError(f"--schedule {schedule}: expected step or cosine")
+    import_modules(imports)
     rates = _rates(config, lr, batch, cfg_options or {})
     train_set, report, tune = _sets(
         train, val, train_images or images, val_images or images, search_on if len(rates) > 1 else "val"
@@ -92,7 +93,7 @@ def make_settings(
         keep_checkpoints=keep_checkpoints,
         freeze_backbone=freeze_backbone,
         cfg_options=dict(cfg_options or {}),
-        imports=tuple(imports),
+        imports=(imports,) if isinstance(imports, str) else tuple(imports),
     )
 
 
@@ -103,7 +104,7 @@ def _rates(
     if lr is not None:
         given = [lr] if isinstance(lr, int | float) else lr
         return tuple(sorted(set(given), reverse=True))
-    loaded = read_config(str(config))
+    loaded = read_config(str(config), cfg_options)
     loaded.merge_from_dict(dict(cfg_options))
     return default_lrs(loaded, batch)
 

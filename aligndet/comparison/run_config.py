@@ -6,9 +6,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from aligndet.common.coco import class_names
-from aligndet.common.configs import read_config
+from aligndet.common.configs import add_imports, read_config
 from aligndet.common.errors import InputError
 from aligndet.comparison.settings import EvalSet, Settings
+from aligndet.registry import default_scope
 from aligndet.transfer.finetune import point_dataset, set_num_classes
 
 
@@ -21,15 +22,13 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
     Raises:
         InputError: the config has no detector with classes, or the annotation files disagree on classes.
     """
-    config = read_config(settings.config)
+    config = read_config(settings.config, settings.cfg_options)
     config.merge_from_dict(settings.cfg_options)
     classes = class_names(settings.train.annotations, settings.report.annotations, settings.tune.annotations)
     for key in ("model", "train_dataloader", "val_dataloader", "optim_wrapper"):
         if key not in config:
             raise InputError(f"{settings.config}: no {key!r}; give a whole fine-tune config")
-    if settings.imports:
-        imports = list(config.get("custom_imports", {}).get("imports", []))
-        config.custom_imports = {"imports": [*imports, *settings.imports], "allow_failed_imports": False}
+    add_imports(config, settings.imports)
     if not set_num_classes(config.model, len(classes)):
         raise InputError(f"{settings.config}: no 'num_classes' in 'model'; is it a detector with classes?")
     return config, classes
@@ -128,4 +127,4 @@ def _set_runtime(config: Config, iters: int, settings: Settings) -> None:
         "max_keep_ckpts": 1,
     }
     config.log_processor = {"type": "LogProcessor", "window_size": 20, "by_epoch": False}
-    config.setdefault("default_scope", "mmdet")
+    config.default_scope = default_scope(config)

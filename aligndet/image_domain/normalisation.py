@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from aligndet.common.checkpoints import read_meta
+from aligndet.common.configs import parse_config
 from aligndet.common.errors import InputError
 
 #: Pixel values (0..255). Makers round: 0.406 * 255 is 103.53, some write 103.5.
@@ -85,7 +86,7 @@ def config_in(meta: Any) -> Mapping | Config | None:
     cfg = meta.get("cfg") if isinstance(meta, Mapping) else None
     if isinstance(cfg, str):
         try:
-            cfg = Config.fromstring(cfg, ".py")
+            cfg = parse_config(cfg)
         except Exception:  # an old or foreign config text only costs the check
             return None
     return cfg if isinstance(cfg, (Mapping, Config)) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.configs import read_config
+from aligndet.common.configs import add_imports, imports_of, read_config
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
 
@@ -34,10 +34,9 @@ def of_user(
             f"--box-config {box_config}: model.type is not aligndet.BoxDomainPretrainer; give a config of "
             "box-domain pre-training, such as those in aligndet::box_domain/"
         )
-    theirs = read_config(detector)
+    theirs = read_config(detector, options)
     config.model.detector = theirs.model
-    if "custom_imports" in theirs:
-        config.setdefault("custom_imports", theirs.custom_imports)
+    add_imports(config, imports_of(theirs))
     data = config.train_dataloader.dataset
     data.ann_file, data.data_prefix = proposals, {"img": image_root}
     config.merge_from_dict(options)

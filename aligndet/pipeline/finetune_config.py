@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from aligndet.common.coco import class_names
-from aligndet.common.configs import read_config
+from aligndet.common.configs import add_imports, imports_of, read_config
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
 from aligndet.ops import stand_in_imports
@@ -24,7 +25,9 @@ HEAD = """# Fine-tuning from the detector that aligndet pre-trained; all that is
 """
 
 
-def finetune_config(detector: str, weights: Path, labels: Labels, options: dict[str, Any]) -> Config:
+def finetune_config(
+    detector: str, weights: Path, labels: Labels, options: dict[str, Any], imports: Sequence[str] = ()
+) -> Config:
     """The whole config, in memory.
 
     Args:
@@ -32,11 +35,13 @@ def finetune_config(detector: str, weights: Path, labels: Labels, options: dict[
         weights: that it loads.
         labels: to train and validate on; empty keeps the config's own data.
         options: dotted keys and values.
+        imports: modules of the user's that its ``custom_imports`` lack.
 
     Raises:
         InputError: the config has no detector with classes, or the label files disagree on classes.
     """
-    config = read_config(detector)
+    config = read_config(detector, options)
+    add_imports(config, imports)
     if labels[0]:
         _put_labels(config, detector, labels)
     config.load_from = str(weights)
@@ -53,11 +58,9 @@ def _import_stand_in(config: Config) -> None:
     ours = stand_in_imports()
     if ours is None:
         return
-    theirs = dict(config.get("custom_imports") or {"imports": []})
-    modules: Any = ours["imports"]
-    others = theirs["imports"]
-    others = [others] if isinstance(others, str) else others  # mmengine takes both
-    config.custom_imports = {**ours, **theirs, "imports": [*modules, *others]}
+    theirs: Any = config.get("custom_imports") or {}
+    modules = imports_of({"custom_imports": ours}) + imports_of(config)  # what theirs import may need ours
+    config.custom_imports = {**ours, **theirs, "imports": list(dict.fromkeys(modules))}
 
 
 def _put_labels(config: Config, detector: str, labels: Labels) -> None:

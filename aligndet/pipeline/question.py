@@ -198,6 +198,8 @@ def make_question(detector: str, images: str | os.PathLike[str], **given: Any) -
         asked["weights"] = absolute_source(str(asked["weights"]))
     if not isinstance(asked.get("backend_options", {}), Mapping):
         asked["backend_options"] = _pairs(asked["backend_options"])
+    if isinstance(asked.get("imports"), str):
+        asked["imports"] = [asked["imports"]]
     for name in ("percent", "lr", "imports"):
         if name in asked:
             asked[name] = tuple(asked[name])

@@ -27,6 +27,7 @@ class TrainingRequest:
         work_dir: of the run.
         gpus: processes; 0 or 1 is this one.
         amp: mixed precision. seed: where the config has none. max_iters: at most so many iterations.
+        imports: modules of the user's, which the config that is run imports.
     """
 
     work_dir: str
@@ -34,6 +35,7 @@ class TrainingRequest:
     amp: bool = False
     seed: int = 0
     gpus: int = field(default=0, metadata=NOT_DECISIVE)
+    imports: tuple[str, ...] = field(default=(), metadata=NOT_DECISIVE)
 
 
 def train_config(config: Any, name: str, request: TrainingRequest) -> Any:
@@ -47,11 +49,13 @@ def train_config(config: Any, name: str, request: TrainingRequest) -> Any:
     Returns:
         :class:`aligndet.training.run.TrainResult`, or the same as plain data.
     """
+    from aligndet.common.config_text import config_text
+
     config.work_dir = request.work_dir
     if (config.get("randomness") or {}).get("seed") is None:
         config.randomness = {**(config.get("randomness") or {}), "seed": request.seed}
     file = Path(request.work_dir) / f"{name}.py"
-    write_text(file, config.pretty_text)
+    write_text(file, config_text(config))
     if request.gpus > 1:
         return _in_processes(file, request)
     from aligndet.training.run import train

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,13 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from aligndet.common.checkpoints import find_checkpoint
+from aligndet.common.config_text import WrittenConfig
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.common.modules import unregistered
 from aligndet.common.notices import warnings_of_a_run
 from aligndet.image_domain.normalisation import check_normalisation
+from aligndet.registry import scope_of
 from aligndet.training.config import load_config, wrap_config
 from aligndet.training.cpu import without_gpu
 from aligndet.training.length import StopAfter, cap
@@ -76,7 +78,7 @@ def train(
         InputError: the config or an argument is wrong, see :func:`build_runner`.
     """
     begin = time.monotonic()
-    with warnings_of_a_run() as told:
+    with warnings_of_a_run() as told, scope_of(config):
         runner = build_runner(
             config, amp=amp, auto_scale_lr=auto_scale_lr, resume=resume, max_iters=max_iters
         )
@@ -96,7 +98,8 @@ def train(
 
 def _run(runner: Runner, console: Console, max_iters: int | None) -> ProgressHook:
     """Run, and give the hook that kept the scalars."""
-    interval = runner.cfg.get("default_hooks", {}).get("logger", {}).get("interval", 10)
+    logger = (runner.cfg.get("default_hooks") or {}).get("logger") or {}
+    interval = logger.get("interval", 10)
     progress = ProgressHook(console, interval, max_iters)
     runner.register_hook(progress)
     error: BaseException | None = None
@@ -131,7 +134,8 @@ def build_runner(
     if not torch.cuda.is_available():
         without_gpu(config)
     try:
-        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        written = WrittenConfig.of(config)
+        runner = RUNNERS.build(written) if "runner_type" in config else Runner.from_cfg(written)
         images = runner.train_loop.dataloader
         if isinstance(runner, Runner):  # others build it with the model, in their strategy
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
@@ -199,8 +203,7 @@ def _refuse_no_batch(loader: Any, config: Config) -> None:
 
 def _reason(error: BaseException) -> str:
     """Why something could not be built, in one line."""
+    if known := unregistered(error):
+        return known
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    if unknown := re.search(r"([\w.]+) is not in the ([\w:]+) registry", text):
-        name, registry = unknown.groups()
-        return f"{name} is not registered in {registry}; is its module in --import or custom_imports?"
     return f"{type(error).__name__}: {next(iter(text.strip().splitlines()), '')}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aligndet.common.errors import InputError, nearest
+from aligndet.registry import default_scope, scope_of, scope_of_model
 
 #: Keys at the top of a config that mean something where they are not written, too.
 TOP = frozenset(
@@ -18,15 +20,16 @@ TOP = frozenset(
         *("val_evaluator", "test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor"),
         *("load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer"),
         *("vis_backends", "default_scope", "randomness", "experiment_name", "custom_imports"),
-        *("find_unused_parameters", "sync_bn", "model_wrapper_cfg", "runner_type", "backend_args", "compile"),
-        "check_normalisation",
+        *("find_unused_parameters", "sync_bn", "model_wrapper_cfg", "runner_type", "strategy", "compile"),
+        *("tta_model", "tta_pipeline", "backend_args", "check_normalisation"),
     )
 )
 LOADER = frozenset(
     (
         *("dataset", "batch_size", "num_workers", "sampler", "batch_sampler", "collate_fn", "drop_last"),
         *("persistent_workers", "pin_memory", "prefetch_factor", "timeout", "worker_init_fn"),
-        *("multiprocessing_context", "num_batch_per_epoch", "shuffle"),
+        *("multiprocessing_context", "num_batch_per_epoch", "shuffle", "generator", "pin_memory_device"),
+        "in_order",
     )
 )
 #: What else may stand at a place than its class or its present keys say.
@@ -41,12 +44,15 @@ PLACES = {
 #: Dicts of fixed meaning without a type: there is no other key.
 CLOSED = frozenset(["randomness", "auto_scale_lr", "train_dataloader", "val_dataloader", "test_dataloader"])
 #: mmengine's registries of what a config can name by ``type``; those that have a child of our scope.
-OWN_REGISTRIES = ("MODELS", "HOOKS", "TRANSFORMS", "DATASETS")
+OWN_REGISTRIES = ("MODELS", "HOOKS", "TRANSFORMS", "DATASETS", "OPTIM_WRAPPER_CONSTRUCTORS")
 REGISTRIES = (
     *OWN_REGISTRIES,
     *("OPTIMIZERS", "OPTIM_WRAPPERS", "PARAM_SCHEDULERS", "LOOPS", "DATA_SAMPLERS", "METRICS"),
-    *("TASK_UTILS", "VISUALIZERS", "VISBACKENDS", "LOG_PROCESSORS", "EVALUATOR"),
+    *("TASK_UTILS", "VISUALIZERS", "VISBACKENDS", "LOG_PROCESSORS", "EVALUATOR", "WEIGHT_INITIALIZERS"),
+    *("MODEL_WRAPPERS", "RUNNERS", "STRATEGIES", "INFERENCERS", "FUNCTIONS"),
 )
+#: Packages whose classes read no keyword that their signatures, or those of their bases, do not name.
+LIBRARIES = ("mmdet", "mmengine", "mmcv", "mmpretrain", "torch", "aligndet")
 #: Keys of mmengine in any dict of a class.
 ALWAYS = frozenset(["type", "_scope_", "_delete_", "convert_to_iter_based", "priority"])
 
@@ -91,20 +97,28 @@ def _check_new(what: str, config: Mapping[str, Any], node: Mapping[str, Any], pl
     if not place or place in CLOSED:
         choices = {*node, *(PLACES[place] if place else TOP)}
         raise InputError(f"{what}: no such key{nearest(name, choices)}")
-    kind = class_of(node, str(config.get("default_scope") or "mmdet")) if "type" in node else None
-    if kind is None:
-        _refuse_alike(what, name, set(node))
+    kinds = classes_of(node, default_scope(config)) if "type" in node else []
+    known = [arguments_of(kind) for kind in kinds]
+    arguments = {argument for names, _ in known for argument in names}
+    if name in arguments:
         return
-    arguments, more = arguments_of(kind)
-    if more:
-        _refuse_alike(what, name, arguments | set(node), arguments)
-    elif name not in arguments:
-        raise InputError(f"{what}: {kind.__name__} has no argument {name}{nearest(name, arguments)}")
+    if not kinds or any(more for _, more in known) or any(_takes_more(kind) for kind in kinds):
+        _refuse_alike(what, name, arguments | set(node))
+        return
+    raise InputError(f"{what}: {kinds[0].__name__} has no argument {name}{nearest(name, arguments)}")
 
 
-def _refuse_alike(what: str, name: str, choices: set[str], arguments: set[str] | None = None) -> None:
-    """Refuse a key of an open dict that looks like a slip of one that is there."""
-    if name not in (arguments or ()) and difflib.get_close_matches(name, choices, n=1, cutoff=0.85):
+def _takes_more(kind: type) -> bool:
+    """Whether a user's own class takes any keyword: it may read some before it hands the others on."""
+    parameters = inspect.signature(kind).parameters.values()
+    own = kind.__module__.split(".")[0] not in LIBRARIES
+    return own and any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _refuse_alike(what: str, name: str, choices: set[str]) -> None:
+    """Refuse a key of an open dict that looks like a slip of one that is there; a number more is no slip."""
+    unnumbered = {choice for choice in choices if re.sub(r"\d+", "", choice) != re.sub(r"\d+", "", name)}
+    if difflib.get_close_matches(name, unnumbered, n=1, cutoff=0.85):
         raise InputError(f"{what}: no such key{nearest(name, choices)}")
 
 
@@ -114,16 +128,22 @@ def check_own_arguments(config: Mapping[str, Any]) -> None:
     Raises:
         InputError: a class takes no such argument, or there is no such class; names the key of the config.
     """
-    for place, node in _dicts(config, ""):
+    with scope_of(config):
+        for place, node in _dicts(config, ""):
+            if isinstance(node["type"], str) and node["type"].startswith("aligndet."):
+                _check_own(node, place)
+
+
+def _check_own(node: Mapping[str, Any], place: str) -> None:
+    """Check one ``type='aligndet.X'``, as :func:`check_own_arguments`."""
+    kinds = classes_of(node, "aligndet")
+    if not kinds:
         name = node["type"]
-        if not (isinstance(name, str) and name.startswith("aligndet.")):
-            continue
-        kind = class_of(node, "aligndet")
-        if kind is None:
-            raise InputError(f"config {place}.type: there is no {name}{nearest(name, own_names())}")
-        _check_arguments(kind, node, place)
-        if kind.__name__ == "BoxDomainPretrainer" and isinstance(node.get("adapter"), Mapping):
-            _check_adapter(node, f"{place}.adapter")
+        raise InputError(f"config {place}.type: there is no {name}{nearest(name, own_names())}")
+    kind = kinds[0]
+    _check_arguments(kind, node, place)
+    if kind.__name__ == "BoxDomainPretrainer" and isinstance(node.get("adapter"), Mapping):
+        _check_adapter(node, f"{place}.adapter")
 
 
 def _check_adapter(pretrainer: Mapping[str, Any], place: str) -> None:
@@ -132,7 +152,8 @@ def _check_adapter(pretrainer: Mapping[str, Any], place: str) -> None:
     from aligndet.box_domain.adapters import adapter_for
 
     if isinstance(pretrainer.get("detector"), Mapping):
-        kind = adapter_for(ConfigDict(pretrainer["detector"]))
+        with scope_of_model(pretrainer["detector"]):
+            kind = adapter_for(ConfigDict(pretrainer["detector"]))
         _check_arguments(kind, pretrainer["adapter"], place, given={"detector", "classifiers"})
 
 
@@ -143,8 +164,8 @@ def check_files(config: Mapping[str, Any]) -> None:
         InputError: names the key of the config.
     """
     named = {"load_from": config.get("load_from")}
-    for place, node in _dicts(config, ""):
-        if node["type"] == "Pretrained":
+    for place, node in _dicts(config.get("model"), "model"):
+        if node["type"] == "Pretrained" or getattr(node["type"], "__name__", "") == "PretrainedInit":
             named[f"{place}.checkpoint"] = node.get("checkpoint")
     for place, name in named.items():
         if isinstance(name, str) and name and "://" not in name and not Path(name).expanduser().is_file():
@@ -197,17 +218,18 @@ def own_names() -> list[str]:
     return [f"aligndet.{name}" for each in registries for name in each.module_dict]
 
 
-def class_of(node: Mapping[str, Any], scope: str) -> type | None:
-    """The class that a dict's ``type`` names in any registry of a scope; None where there is none."""
+def classes_of(node: Mapping[str, Any], scope: str) -> list[type]:
+    """List the classes that a dict's ``type`` may mean: its name in every registry of a scope."""
     from mmengine import registry as roots
 
     kind = node["type"]
     if not isinstance(kind, str):
-        return kind if inspect.isclass(kind) else None
+        return [kind] if inspect.isclass(kind) else []
     scope = kind.split(".")[0] if "." in kind else str(node.get("_scope_") or scope)
+    classes: list[type] = []
     for name in REGISTRIES if scope != "aligndet" else OWN_REGISTRIES:
         with getattr(roots, name).switch_scope_and_registry(scope) as registry:
             found = registry.get(kind)
-        if inspect.isclass(found):
-            return found
-    return None
+        if inspect.isclass(found) and found not in classes:
+            classes.append(found)
+    return classes

@@ -13,7 +13,8 @@ anything with a backbone         the backbone of ``config``'s detector
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,14 @@ from aligndet.common.checkpoints import (
     write_safetensors,
 )
 from aligndet.common.configs import read_config
+from aligndet.common.errors import InputError
 from aligndet.image_domain import convert
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.methods.contract import method_of
 from aligndet.image_domain.methods.export import build_detector, export_parts, meta_of, part_of
 from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.image_domain.sources import load_source
+from aligndet.registry import scope_of
 from aligndet.transfer.fit import fit, fit_plain, refuse_other_detector
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import Checkpoint, State, looks_like, network_state, read_checkpoint
@@ -59,6 +62,20 @@ class Question:
         if model is None:
             return pretrained_detector(self.source)
         return model.get("detector") or model
+
+    def whole_config(self) -> Mapping[str, Any]:
+        """Give the config whose scope names are looked up in: ``config``, else the checkpoint's own.
+
+        Modules that the checkpoint's config imports are imported in either case.
+
+        Raises:
+            InputError: one is missing, and there is no ``config``.
+        """
+        if self.config is None:
+            return self.source.config() if self.source.is_pretraining else {}
+        with suppress(InputError):  # what is missing for good is named where the detector is built
+            self.source.config()
+        return self.config
 
     def needed_config(self) -> Config:
         """Give the config, where nothing in the checkpoint can stand for it.
@@ -108,7 +125,8 @@ def export(
     given = config if config is None or isinstance(config, Config) else read_config(str(config))
     with trusting(trust):
         question = Question(read_checkpoint(Path(checkpoint)), network, given, allow_partial)
-        state, report, meta = _exporter(question.source)(question)
+        with scope_of(question.whole_config()):
+            state, report, meta = _exporter(question.source)(question)
     if out.suffix != SAFETENSORS:
         write_checkpoint(out, state, meta)
     if safetensors or out.suffix == SAFETENSORS:

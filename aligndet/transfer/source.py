@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from aligndet.common import checkpoints
 from aligndet.common.checkpoints import CheckpointError
+from aligndet.common.configs import config_of_text
 from aligndet.common.errors import InputError
 from aligndet.image_domain.sources import read_tensors
 
@@ -58,13 +59,14 @@ class Checkpoint:
 
         Raises:
             CheckpointError: none is stored.
+            InputError: a module that it imports is missing.
         """
         text = self.meta.get("cfg")
         if not isinstance(text, str):
             raise CheckpointError(
                 f"{self.path}: no config is stored under meta['cfg']; give the detector's with --config"
             )
-        return Config.fromstring(text, ".py")
+        return config_of_text(text, str(self.path))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -66,6 +66,7 @@ def request_of(question: Question) -> BoxDomainRequest:
         options=question.box_options,
         iters=question.iters,
         epochs=question.epochs,
+        imports=question.imports,
         max_iters=question.max_iters,
         amp=question.amp,
         seed=question.seed,
@@ -80,6 +81,7 @@ def built_config(request: BoxDomainRequest, file: Path) -> Any:
         request: what is asked.
         file: that the generated config is written to on the way.
     """
+    from aligndet.common.configs import add_imports
     from aligndet.pipeline.box_config import of_user
     from aligndet.pipeline.length import set_length
     from aligndet.pipeline.starts import give_weights, trains_detector
@@ -88,8 +90,9 @@ def built_config(request: BoxDomainRequest, file: Path) -> Any:
     data = request.proposals, request.image_root
     if request.box_config:
         config = of_user(request.box_config, request.detector, *data, request.options)
+        add_imports(config, request.imports)
     else:
-        config = wrap_config(request.detector, *data, file, request.options)
+        config = wrap_config(request.detector, *data, file, request.options, request.imports)
     if request.weights:
         whole = trains_detector(request.image_config)
         give_weights(config.model.detector, request.weights, whole)

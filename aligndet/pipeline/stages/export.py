@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aligndet.pipeline.codec import NOT_DECISIVE
 from aligndet.pipeline.question import Question
 from aligndet.pipeline.stage import Stage
 
@@ -20,6 +21,7 @@ class ExportRequest:
         detector: config of the detector.
         labels: to train on, to validate on; empty without labels. folders: of their images.
         options: dotted keys and values of the fine-tune config.
+        imports: modules of the user's, which the fine-tune config imports.
     """
 
     checkpoint: str
@@ -28,6 +30,7 @@ class ExportRequest:
     labels: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    imports: tuple[str, ...] = field(default=(), metadata=NOT_DECISIVE)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def request_of(question: Question) -> ExportRequest:
         labels=labels,
         folders=question.label_folders if labels else (),
         options=question.finetune_options,
+        imports=question.imports,
     )
 
 
@@ -87,7 +91,8 @@ def built_config(request: ExportRequest) -> Any:
     from aligndet.pipeline.finetune_config import finetune_config
 
     weights = Path(request.out) / "detector.pth"
-    return finetune_config(request.detector, weights, (request.labels, request.folders), request.options)
+    labels = request.labels, request.folders
+    return finetune_config(request.detector, weights, labels, request.options, request.imports)
 
 
 def run(request: ExportRequest) -> ExportResult:

@@ -52,6 +52,7 @@ def _request(question: Question) -> ImageDomainRequest:
         seed=question.seed,
         max_iters=question.max_iters,
         gpus=question.gpus,
+        imports=question.imports,
     )
 
 
@@ -59,7 +60,7 @@ def built_config(request: ImageDomainRequest) -> Any:
     """The config that is run."""
     from aligndet.training.config import load_config
 
-    config = load_config(request.config, request.options)
+    config = load_config(request.config, request.options, request.imports)
     if DATA_ROOT not in request.options:
         config.train_dataloader.dataset.data_root = request.images
     return config
