@@ -1,4 +1,4 @@
-# make setup | demo | test | mutants | coverage | lint | wheel | clean | help        (see `make help`)
+# make setup | demo | test | openmmlab | mutants | coverage | lint | wheel | clean | help    (see `make help`)
 VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, $(OLDEST)) <= sys.version_info[:2] < (
 KEY := $(shell cat requirements.txt pyproject.toml Makefile | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.set-up-$(KEY)
 
-.PHONY: help setup ops demo test mutants coverage lint wheel clean
+.PHONY: help setup ops demo test openmmlab mutants coverage lint wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,6 +60,9 @@ demo: setup ## the whole job on generated images; IMAGES=folder takes your own
 test: setup ## all tests, a process per core; ARGS="-k name" goes to pytest
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
+openmmlab: ## the smoke tests on OpenMMLab's own packages, in .venv-openmmlab; ARGS="tests -k name" goes to pytest
+	.ci/openmmlab $(ARGS)
+
 mutants: setup ## do the tests notice a change in the method's core? ARGS=momentum tries one part
 	$(PY) benchmarks/mutants.py $(ARGS)
 
@@ -77,6 +80,6 @@ wheel: setup ## wheel and source distribution in dist/
 	$(PY) -c 'from setuptools import build_meta; build_meta.build_sdist("dist")'
 	@ls dist
 
-clean: ## remove caches and build products; keeps .venv, data and work_dirs
+clean: ## remove caches and build products; keeps .venv and .venv-openmmlab, data and work_dirs
 	rm -rf .cache build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

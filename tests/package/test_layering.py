@@ -224,9 +224,9 @@ def test_no_cycles() -> None:
 
 
 def test_tests_stand_where_the_code_stands() -> None:
-    """``tests/`` mirrors the rooms; the whole package, documents and examples have folders of their own."""
+    """``tests/`` mirrors the rooms; package, commands, documents and examples have folders of their own."""
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
-    apart = {"package", "docs", "examples"}
+    apart = {"package", "smoke", "docs", "examples"}
     mirrored = [folder for folder in folders if folder.parts and folder.parts[0] not in apart]
     places = {folder: ROOT / "aligndet" / folder for folder in mirrored}
     assert not [

@@ -34,10 +34,10 @@ def test_opencv_distributions_have_one_version() -> None:
 def test_continuous_integration_resolves_and_tests() -> None:
     """The check of the claimed versions needs a package index, so it stands beside the tests, not in them."""
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert lines[-3:] == ["make setup", ".ci/resolve", "exec make test"]
+    assert lines[-4:] == ["make setup", ".ci/resolve", "make test", "exec .ci/openmmlab"]
     resolve = (ROOT / ".ci" / "resolve").read_text(encoding="utf-8")
     assert all(word in resolve for word in ("--python-version", "--only-binary=:all:", "-r requirements.txt"))
-    assert all(os.access(ROOT / ".ci" / name, os.X_OK) for name in ("run", "resolve"))
+    assert all(os.access(ROOT / ".ci" / name, os.X_OK) for name in ("run", "resolve", "openmmlab"))
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
