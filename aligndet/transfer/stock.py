@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter
 from typing import Any
 
 import torch
@@ -14,24 +15,62 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from aligndet.box_domain.adapters import boxes_only, classifier_names, student
+from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.box_domain.adapters.signatures import options_of
 from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
 from aligndet.registry import register_mmdet, scope_of_model
 
+#: Options of modules that load the file they name.
+_LOADING = ("pretrained", "checkpoint_path")
+#: How names of files of weights end and begin.
+_WEIGHTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pth.tar", ".pyth")
+_STORES = ("torchvision://", "open-mmlab://", "openmmlab://", "mmcls://", "modelzoo://", "timm://", "jhu://")
+
 
 def without_downloads(config: Any) -> Any:
-    """A copy of a model config in which nothing loads weights: no ``Pretrained``, no ``pretrained=``."""
+    """Copy a model config so that nothing in it loads weights: no ``Pretrained``, no file of weights.
+
+    An option that names such a file stays, for a constructor may ask for it, and names none.
+    """
     if isinstance(config, list | tuple):
-        return type(config)(without_downloads(item) for item in config)
+        kept = (item for item in config if not _is_pretrained(item))
+        return type(config)(without_downloads(item) for item in kept)
     if not isinstance(config, dict):
         return copy.deepcopy(config)
     plain = ConfigDict()
     for key, value in config.items():
-        loads = key == "init_cfg" and isinstance(value, dict) and "checkpoint" in value  # PVT gives no type
-        if loads or key in ("pretrained", "checkpoint_path"):
-            continue
-        plain[key] = without_downloads(value)
+        if key == "init_cfg" and _is_pretrained(value):
+            if _option(config, key) is not None and _option(config, key).default is Parameter.empty:
+                plain[key] = None
+        elif value and (key in _LOADING or _names_weights(value)):
+            plain[key] = _nothing(_option(config, key), value)
+        else:
+            plain[key] = without_downloads(value)
     return plain
+
+
+def _is_pretrained(init_cfg: Any) -> bool:
+    """Tell a rule of initial weights that loads a file; PVT's has no type."""
+    return isinstance(init_cfg, dict) and "checkpoint" in init_cfg
+
+
+def _names_weights(value: Any) -> bool:
+    return isinstance(value, str) and (value.endswith(_WEIGHTS) or value.startswith(_STORES))
+
+
+def _option(config: dict[str, Any], name: str) -> Any:
+    """Give the parameter of a module's constructor, None where it is not known."""
+    kinds = ancestry(config)
+    return options_of(kinds[0]).get(name) if kinds else None
+
+
+def _nothing(option: Any, value: Any) -> Any:
+    """Say "no file" as an option wants it: None, or an empty string where it is declared as a string."""
+    if isinstance(value, bool):
+        return False
+    is_text = option is not None and (option.annotation in (str, "str") or option.default == "")
+    return "" if is_text else None
 
 
 def build_stock(config: Any, seed: int = 0) -> nn.Module:
@@ -50,7 +89,7 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
         try:
             detector: nn.Module = MODELS.build(without_downloads(student(config)))
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError, OSError) as error:
             raise InputError(
                 f"mmdet cannot build the detector {config.get('type')!r}: {unregistered(error) or error}"
             ) from error

@@ -1,7 +1,7 @@
 """The class that a part of an mmdet config builds, and whose class it is.
 
-A name alone says little: libraries with a scope of their own have a RetinaHead and a FCOSHead too, which may be
-other things. So names stand for classes here, and classes are compared.
+A name alone says little: libraries with a scope of their own have a RetinaHead and a FCOSHead too, which may
+be other things. So names stand for classes here, and classes are compared.
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ from typing import Any, TypeVar
 
 import mmdet.models
 from mmdet.registry import MODELS
+from mmengine.registry import Registry
 
 T = TypeVar("T")
 
 
-def ancestry(config: Any) -> tuple[type, ...]:
+def ancestry(config: Any, registry: Registry = MODELS) -> tuple[type, ...]:
     """List the class that a config builds and its ancestors, nearest first, if it is registered.
 
     A name is looked up as building it would: in the scope of the config, or in the default scope.
+
+    Args:
+        config: of a part of a model.
+        registry: of mmdet, for that kind of part.
     """
     kind = config.get("type")
     if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(config.get("_scope_")) as registry:
-            kind = registry.get(kind)
+        with registry.switch_scope_and_registry(config.get("_scope_")) as scoped:
+            kind = scoped.get(kind)
     return getattr(kind, "__mro__", ())
 
 
@@ -53,9 +58,9 @@ def class_named(name: str | type) -> type | None:
 
 
 def nearest(classes: Iterable[type], table: Mapping[Any, T]) -> T | None:
-    """Return the entry of the first class that a key of ``table`` stands for, as :func:`class_named` reads keys.
+    """Return the entry of the first class that a key of ``table`` stands for.
 
-    Where two keys stand for one class, the later counts.
+    Keys are read as by :func:`class_named`. Where two stand for one class, the later counts.
     """
     entries = {class_named(key): entry for key, entry in table.items()}
     return next((entries[cls] for cls in classes if cls in entries), None)

@@ -10,76 +10,106 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
-from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.box_domain.adapters.ancestry import ancestry, nearest
+from aligndet.box_domain.adapters.base import adapter_for
+from aligndet.box_domain.adapters.distillation import student
+from aligndet.box_domain.adapters.heads import PARTS_WITHOUT_BOXES, helper_keys, listed
+from aligndet.box_domain.adapters.signatures import options_of
 
-#: Config keys of parts that are left out, of the detector and of its RoI head.
-_DETECTOR_PARTS = ("mask_head", "semantic_head", "segm_head", "panoptic_fusion_head")
+#: Config keys of parts of a RoI head that are left out.
 _ROI_PARTS = (
     *("mask_head", "mask_roi_extractor", "mask_iou_head", "point_head", "mask_info_flow"),
     *("semantic_head", "semantic_roi_extractor", "semantic_fusion", "glbctx_head", "feat_relay_head"),
+    *("keypoint_head", "keypoint_roi_extractor"),
 )
 
-#: Class -> its relative that needs boxes only, and the options that the relative does not know.
-_RELATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
+#: Class of mmdet -> its relative that needs boxes only.
+_RELATIVES = {
     # detectors
-    "SingleStageInstanceSegmentor": ("SingleStageDetector", ()),
-    "PanopticFPN": ("MaskRCNN", ()),
-    "QueryInst": ("SparseRCNN", ()),
-    "SCNet": ("CascadeRCNN", ()),
-    "HybridTaskCascade": ("CascadeRCNN", ()),
+    "SingleStageInstanceSegmentor": "SingleStageDetector",
+    "PanopticFPN": "MaskRCNN",
+    "QueryInst": "SparseRCNN",
+    "SCNet": "CascadeRCNN",
+    "HybridTaskCascade": "CascadeRCNN",
     # heads of one stage
-    "CondInstBboxHead": ("FCOSHead", ("num_params",)),
-    "LDHead": ("GFLHead", ("loss_ld", "loss_ld_vlr", "loss_kd", "loss_im", "imitation_method")),
-    "LADHead": ("PAAHead", ()),
+    "CondInstBboxHead": "FCOSHead",
+    "LDHead": "GFLHead",
+    "LADHead": "PAAHead",
     # RoI heads
-    "MaskScoringRoIHead": ("StandardRoIHead", ()),
-    "PointRendRoIHead": ("StandardRoIHead", ()),
-    "PISARoIHead": ("StandardRoIHead", ()),
-    "HybridTaskCascadeRoIHead": ("CascadeRoIHead", ("interleaved",)),
-    "SCNetRoIHead": ("CascadeRoIHead", ()),
-    "SCNetBBoxHead": ("ConvFCBBoxHead", ()),
+    "MaskScoringRoIHead": "StandardRoIHead",
+    "PointRendRoIHead": "StandardRoIHead",
+    "PISARoIHead": "StandardRoIHead",
+    "HybridTaskCascadeRoIHead": "CascadeRoIHead",
+    "SCNetRoIHead": "CascadeRoIHead",
+    "SCNetBBoxHead": "ConvFCBBoxHead",
 }
 
 
 def boxes_only(detector: ConfigDict) -> ConfigDict:
-    """Return the part of an mmdet model config that boxes can train, and change ``detector`` maybe."""
+    """Return the part of an mmdet model config that boxes can train, and change ``detector`` maybe.
+
+    Raises:
+        InputError: no adapter serves the head that predicts, and there are others beside it.
+    """
     detector = student(detector)
     _relative(detector)
-    for part in _DETECTOR_PARTS:
+    for part in PARTS_WITHOUT_BOXES:
         detector.pop(part, None)
-    for head in (detector.get("bbox_head"), detector.get("roi_head")):
+    for head in (*listed(detector.get("bbox_head")), *listed(detector.get("roi_head"))):
         if isinstance(head, dict):
             _relative(head)
-    roi_head = detector.get("roi_head")
-    if isinstance(roi_head, dict):
-        for part in _ROI_PARTS:
-            roi_head.pop(part, None)
-        heads = roi_head.get("bbox_head")
-        for head in heads if isinstance(heads, (list, tuple)) else [heads]:
-            _relative(head)
+    for head in listed(detector.get("roi_head")):
+        if isinstance(head, dict):
+            _without_masks(head)
+    _settle_helpers(detector)
     return detector
 
 
-def student(detector: Any) -> Any:
-    """Return the detector that a distillation config trains, without its teacher, or any other as it is."""
-    kinds = ancestry(detector)
-    plain = next((kind for kind in kinds if not _teacher_options(kind)), None)
-    if plain is None or plain is kinds[0]:
-        return detector
-    kept = {key: value for key, value in detector.items() if "teacher" not in key}
-    return ConfigDict({**kept, "type": plain.__name__})
+def _without_masks(roi_head: ConfigDict) -> None:
+    for part in _ROI_PARTS:
+        roi_head.pop(part, None)
+    for head in listed(roi_head.get("bbox_head")):
+        _relative(head)
 
 
-def _teacher_options(cls: Any) -> list[str]:
-    return [name for name in inspect.signature(cls.__init__).parameters if "teacher" in name]
+def _settle_helpers(detector: ConfigDict) -> None:
+    """Prepare the heads beside the one that predicts, in place.
+
+    They train with losses of their own where the adapter leaves labels to be labels. Else they are left out:
+    by the default of the constructor, by an empty list, or by none.
+    """
+    keys = helper_keys(detector)
+    if not keys:
+        return
+    if adapter_for(detector).HELPERS_TRAIN:
+        for head in (head for key in keys for head in listed(detector[key]) if isinstance(head, dict)):
+            _make_class_agnostic(head)
+        return
+    options = options_of(ancestry(detector)[0])
+    for key in keys:
+        if key in options and options[key].default is not inspect.Parameter.empty:
+            del detector[key]
+        else:
+            detector[key] = [] if isinstance(detector[key], (list, tuple)) else None
+
+
+def _make_class_agnostic(head: ConfigDict) -> None:
+    """Give a RoI head one box for all classes, which the export repeats for each."""
+    for box_head in listed(head.get("bbox_head")):
+        if "reg_class_agnostic" in box_head:
+            box_head["reg_class_agnostic"] = True
 
 
 def _relative(config: Any) -> None:
-    for ancestor in ancestry(config):
-        if ancestor.__name__ in _RELATIVES:
-            config["type"], unknown = _RELATIVES[ancestor.__name__]
-            for option in unknown:
-                config.pop(option, None)
-            return
+    """Replace a class that insists on more than boxes, and keep the options that its relative takes."""
+    name = nearest(ancestry(config), _RELATIVES)
+    if name is None:
+        return
+    relative = MODELS.get(f"mmdet.{name}")
+    taken = options_of(relative)
+    for option in [key for key in config if key not in taken]:
+        del config[option]
+    config["type"] = relative

@@ -15,7 +15,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from torch import nn
 
-HEADS = ("bbox_head", "roi_head")
+from aligndet.box_domain.adapters.heads import classifying_keys, head_key
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ def find_classifiers(detector: ConfigDict) -> list[Classifier]:
     """List the linear and convolutional layers whose outputs follow ``num_classes``, as they are built.
 
     Args:
-        detector: an mmdet model config.
+        detector: an mmdet model config; layers of its head that predicts are listed, and of no helper's.
     """
     few, more = _probe(detector, 0), _probe(detector, 1)
     classifiers: dict[int, Classifier] = {}
     for name in _changed(few, more):
+        if not name.startswith(f"{head_key(detector)}."):
+            continue
         layer, wider = few.get_submodule(name), more.get_submodule(name)
         if isinstance(layer, (nn.Linear, nn.Conv2d)):  # a layer that several stages share counts once
             classifiers.setdefault(id(layer), Classifier(name, outputs(wider) - outputs(layer)))
@@ -67,8 +69,8 @@ def outputs(layer: Any) -> int:
 
 def set_classes(detector: ConfigDict, num_classes: int) -> None:
     """Set every ``num_classes`` of the detector's heads, in place."""
-    for head in HEADS:
-        _each_num_classes(detector.get(head), lambda _: num_classes)
+    for key in classifying_keys(detector):
+        _each_num_classes(detector[key], lambda _: num_classes)
 
 
 def _changed(few: nn.Module, more: nn.Module) -> list[str]:
@@ -82,8 +84,8 @@ def _probe(detector: ConfigDict, extra: int) -> nn.Module:
     config = copy.deepcopy(detector)
     config.backbone.type = _NoBackbone
     config.pop("data_preprocessor", None)
-    for head in HEADS:
-        _each_num_classes(config.get(head), lambda classes: classes + extra)
+    for key in classifying_keys(config):
+        _each_num_classes(config[key], lambda classes: classes + extra)
     return MODELS.build(config)
 
 

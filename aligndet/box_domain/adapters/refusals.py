@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.box_domain.adapters.ancestry import ancestry, nearest
+from aligndet.box_domain.adapters.foreign import LANGUAGE, Reason, foreign
+from aligndet.box_domain.adapters.heads import HEAD_KEYS, listed
 from aligndet.common.errors import InputError
 
-_LANGUAGE = (
-    "it classifies by comparing with text, and proposals have none",
-    ("Pre-train the detector it is built on: ATSS for GLIP (mmdet::atss/...), DINO for Grounding DINO"),
+_TRACKER = Reason(
+    "it tracks, and holds its detector inside", "Give that detector: its config's model.detector"
 )
-_TRACKER = "it tracks, and holds its detector inside", "Give that detector: its config's model.detector"
-_MASKS = "it predicts masks and no boxes", "Take an instance segmenter with a box branch, such as Mask R-CNN"
+_MASKS = Reason(
+    "it predicts masks and no boxes", "Take an instance segmenter with a box branch, such as Mask R-CNN"
+)
 
-#: Class of a model, or of its head -> why it is refused, and what to use instead. Sub-classes too.
-_REFUSED: dict[str, tuple[str, str]] = {
-    "GLIP": _LANGUAGE,
-    "GroundingDINO": _LANGUAGE,
-    "ATSSVLFusionHead": _LANGUAGE,
-    "GroundingDINOHead": _LANGUAGE,
+#: Class of a model or of its head, of mmdet -> why it is refused. Sub-classes too.
+_REFUSED: dict[str, Reason] = {
+    "GLIP": LANGUAGE,
+    "GroundingDINO": LANGUAGE,
+    "ATSSVLFusionHead": LANGUAGE,
+    "GroundingDINOHead": LANGUAGE,
     "BaseMOTModel": _TRACKER,
     "MaskFormer": _MASKS,
-    "Mask2FormerVideo": ("it segments videos and predicts no boxes", _MASKS[1]),
+    "Mask2FormerVideo": Reason("it segments videos and predicts no boxes", _MASKS.instead),
     "SOLO": _MASKS,
     "SOLOv2": _MASKS,
-    "CornerHead": (
+    "CornerHead": Reason(
         "it predicts corners and pairs them, so no slot of its classifier speaks about one box",
         "Take CenterNet, which predicts boxes from centres",
     ),
-    "CLRNet": ("it predicts lanes, which are curves and no boxes", "There is no box branch to pre-train"),
-    "SemiBaseDetector": ("it trains a student and a teacher with labels", "Give its config's model.detector"),
-    "BaseReID": ("it describes crops of one object each", "See configs/image_domain for such a backbone"),
-    "ImageClassifier": ("it classifies whole images", "See configs/image_domain for such a backbone"),
-    "Detectron2Wrapper": (
+    "CLRNet": Reason(
+        "it predicts lanes, which are curves and no boxes", "There is no box branch to pre-train"
+    ),
+    "SemiBaseDetector": Reason(
+        "it trains a student and a teacher with labels", "Give its config's model.detector"
+    ),
+    "BaseReID": Reason(
+        "it describes crops of one object each", "See configs/image_domain for such a backbone"
+    ),
+    "mmpretrain.ImageClassifier": Reason(
+        "it classifies whole images", "See configs/image_domain for such a backbone"
+    ),
+    "Detectron2Wrapper": Reason(
         "its parts are detectron2's and not mmdet's",
         "Take the same detector's mmdet config",
     ),
@@ -49,12 +60,43 @@ def refuse(detector: Any) -> None:
     Raises:
         InputError: says why, and what to use instead.
     """
-    for config in (detector, detector.get("bbox_head"), detector.get("mask_head")):
-        if not isinstance(config, dict):
-            continue
-        kind = config.get("type")
-        names = [cls.__name__ for cls in ancestry(config)] or [str(kind).rpartition(".")[2]]
-        for name in names:
-            if name in _REFUSED:
-                why, instead = _REFUSED[name]
-                raise InputError(f"model.detector: {kind} cannot be pre-trained here: {why}. {instead}.")
+    heads = (head for key in HEAD_KEYS for head in listed(detector.get(key)))
+    for config in (detector, *heads):
+        reason = _reason_of_class(config) if isinstance(config, Mapping) else None
+        if reason:
+            raise _refusal(config.get("type"), reason)
+    if found := foreign(detector):
+        place, reason = found
+        raise _refusal(detector.get("type"), reason, f"model.{place}")
+
+
+def refuse_config(config: Mapping[str, Any]) -> None:
+    """Raise if a config trains a detector that cannot be served, which its data may tell, too.
+
+    Args:
+        config: an mmdet config with ``model``.
+
+    Raises:
+        InputError: as :func:`refuse`, naming the key.
+    """
+    if found := foreign(config):
+        place, reason = found
+        raise _refusal(config["model"].get("type"), reason, place)
+    refuse(config["model"])
+
+
+def _refusal(kind: Any, reason: Reason, place: str = "") -> InputError:
+    name = getattr(kind, "__name__", kind)
+    said = f" ({place})" if place else ""
+    return InputError(
+        f"model.detector: {name} cannot be pre-trained here: {reason.why}{said}. {reason.instead}."
+    )
+
+
+def _reason_of_class(config: Mapping[str, Any]) -> Reason | None:
+    """Find a class among those refused; one that is not registered by the last part of its name."""
+    kinds = ancestry(config)
+    if kinds:
+        return nearest(kinds, _REFUSED)
+    by_name = {name.rpartition(".")[2]: reason for name, reason in _REFUSED.items()}
+    return by_name.get(str(config.get("type")).rpartition(".")[2])
