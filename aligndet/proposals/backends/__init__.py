@@ -5,7 +5,7 @@ the levels (N,) of its hierarchy as an optional third, pseudo-classes (N,) as a 
 as a fifth. It raises :class:`MisfitError` where it has no boxes for an image. Attributes of the callable may
 ask for more: `takes_name` (it is called with the image's file name too), `whole_size` (never with a shrunken
 copy) and `identity` (a text that changes when its results would change for another reason than its options).
-It is made by a factory whose keyword arguments, all with defaults, are its options. A new one is added by
+It is made by a factory whose arguments are its options. A new one is added by
 :func:`register`, or used unregistered by the name "module:factory" (which worker processes can import too).
 """
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from aligndet.common.errors import InputError, nearest
-from aligndet.proposals.backends.option_values import parameters_of, value_of
+from aligndet.proposals.backends.factory import options_of
+from aligndet.proposals.backends.option_values import plain, value_of
 
 Backend = Callable[..., tuple[Any, ...]]
 Factory = Callable[..., Backend]
@@ -24,6 +26,9 @@ _FACTORIES: dict[str, str | Factory] = {
     "grid": "aligndet.proposals.backends.plain:grid_backend",
     "file": "aligndet.proposals.backends.file:file_backend",
 }
+
+#: One that a factory takes by ``**options``.
+ANY_OPTION = inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)
 
 
 class MisfitError(LookupError):
@@ -61,25 +66,37 @@ def register(name: str, factory: str | Factory) -> None:
     _FACTORIES[name] = factory
 
 
-def make_backend(name: str, **options: Any) -> Backend:
+def make_backend(name: str, /, **options: Any) -> Backend:
     """Build the backend called `name` with its options.
 
     Raises:
-        InputError: unknown name; an option that the backend does not have, or one that it needs; or its
-            library is missing, and the message has the command that installs it.
+        InputError: unknown name; an option that the backend does not have, or one that it needs, or a value
+            that it refuses; or its library is missing, and the message has the command that installs it.
     """
     factory = _factory(name)
-    known = parameters_of(factory)
-    unknown = sorted(set(options) - set(known))
-    if unknown and not _takes_any(factory):
-        has = ", ".join(known) or "none"
-        raise InputError(f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {has}")
-    needed = [key for key, one in known.items() if one.default is one.empty and key not in options]
-    if needed:
+    has = options_of(factory)
+    unknown = sorted(set(options) - set(has.known))
+    if unknown and not has.takes_any:
+        listed = ", ".join(has.known) or "none"
+        raise InputError(f"proposal backend {name!r} has no option {', '.join(unknown)}; it has: {listed}")
+    if needed := has.missing(options):
         raise InputError(
             f"proposal backend {name!r} needs {', '.join(needed)}: give --backend-options {needed[0]}=VALUE"
+            f"{_hint_of_a_search(needed)}"
         )
-    return factory(**options)
+    try:
+        backend: Backend = has.call(factory, options)
+    except InputError:
+        raise
+    except ValueError as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
+        raise InputError(f"proposal backend {name!r} refuses {given}: {error}") from error
+    if not callable(backend):
+        raise InputError(
+            f"proposal backend {name!r}: expected a factory that returns a function of an image, "
+            f"got {type(backend).__name__}"
+        )
+    return backend
 
 
 def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
@@ -88,24 +105,25 @@ def parse_options(name: str, pairs: Iterable[str]) -> dict[str, Any]:
     Raises:
         InputError: names the option and what was expected.
     """
-    known = parameters_of(_factory(name))
+    has = options_of(_factory(name))
     options: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not equals or key not in known:
-            keys = ", ".join(known)
+        if not equals or not key or (key not in has.known and not has.takes_any):
+            keys = ", ".join(has.known) or "none"
             raise InputError(f"backend option {pair!r}: expected key=value, key of {name!r} one of: {keys}")
+        if key in options:
+            raise InputError(f"backend option {pair!r}: {key} is given twice")
         try:
-            options[key] = value_of(text, known[key])
+            options[key] = value_of(text, has.known.get(key, ANY_OPTION))
         except ValueError as error:
             raise InputError(f"backend option {pair!r}: expected {error}") from error
     return options
 
 
 def resolved_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The backend's defaults with `options` put over them: what a run is identified by."""
-    known = parameters_of(_factory(name)).items()
-    return {**{key: one.default for key, one in known if one.default is not one.empty}, **options}
+    """The backend's defaults with `options` put over them, as json can hold them: what identifies a run."""
+    return {key: plain(value) for key, value in {**options_of(_factory(name)).defaults(), **options}.items()}
 
 
 def _factory(name: str) -> Factory:
@@ -119,13 +137,16 @@ def _factory(name: str) -> Factory:
             f"known: {', '.join(backend_names())}, or 'module:factory'"
         )
     try:
-        factory: Factory = getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
+        factory: Factory = operator.attrgetter(attribute)(importlib.import_module(module))
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise InputError(f"proposal backend {name!r}: {error} (is it on PYTHONPATH?)") from error
+    if not callable(factory):
+        raise InputError(f"proposal backend {name!r}: expected a factory, got {type(factory).__name__}")
     return factory
 
 
-def _takes_any(factory: Factory) -> bool:
-    """Whether a factory written by a user has ``**options``."""
-    parameters = inspect.signature(factory).parameters.values()
-    return any(one.kind is one.VAR_KEYWORD for one in parameters)
+def _hint_of_a_search(needed: list[str]) -> str:
+    """What to do with a function that takes the image itself."""
+    if needed[0] not in ("image", "img", "picture"):
+        return ""
+    return "; is it the search itself? A factory returns it: `def make(): return search`"
