@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligndet.common.errors import InputError, nearest
 from aligndet.common.modules import add_imports, import_modules, import_of_config, imports_of
+from aligndet.common.other_programs import program_of, refuse_other_programs, refuse_other_tasks
 from aligndet.common.search_path import allow_current_folder
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ __all__ = [
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 HOW = "give a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
-#: Keys at the top of configs that are not for mmdet 3, and what they are for.
-OTHERS = {
-    "MODEL": "detectron2",
-    "img_norm_cfg": "mmdet 2",
-    "lr_config": "mmdet 2",
-    "data": "mmdet 2",
-}
 
 
 def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
@@ -58,8 +52,9 @@ def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
     try:
         config = Config.fromfile(str(path), import_custom_modules=False)
     except Exception as error:  # a config is a program of the user
-        raise InputError(f"config {name}: {_reason(error)}") from error
-    _refuse_other_programs(name, config)
+        text = path.read_text(encoding="utf-8", errors="replace")
+        raise InputError(f"config {name}: {program_of(text) or _reason(error)}") from error
+    refuse_other_programs(name, config)
     import_of_config(config, f"config {name}", options)
     return config
 
@@ -105,10 +100,11 @@ def model_of(config: Config, name: str) -> Any:
     """Give the ``model`` of a config.
 
     Raises:
-        InputError: it has none.
+        InputError: it has none, or that of another task.
     """
     if not isinstance(config.get("model"), dict):
         raise InputError(f"config {name}: it has no model; give a config that trains a detector")
+    refuse_other_tasks(name, config)
     return config.model
 
 
@@ -155,14 +151,6 @@ def _configs_of(package: str) -> Path | None:
         if folder.is_dir():
             return folder
     return None
-
-
-def _refuse_other_programs(name: str, config: Config) -> None:
-    if "train_dataloader" in config:
-        return
-    for key, program in OTHERS.items():
-        if key in config:
-            raise InputError(f"config {name}: it is for {program} (it has {key}); give a config for mmdet 3")
 
 
 def _reason(error: BaseException) -> str:

@@ -19,7 +19,7 @@ def test_configs_of_packages() -> None:
         "aligndet::box_domain/retinanet_r50_fpn_1x_coco.py",
         "mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py",
     ):
-        assert read_model(name)
+        assert read_config(name).model
 
 
 @pytest.mark.parametrize(
