@@ -35,7 +35,6 @@ def test_one_step_runs_through_four_places() -> None:
         sys.setprofile(None)
     files = {file for file in files if not file.startswith("ops/")}  # mmcv's operators, where not compiled
     adapters = {file for file in files if file.startswith("box_domain/adapters/")}
-    assert adapters <= {
-        f"box_domain/adapters/{n}.py" for n in ("base", "features", "label", "pointer", "projector")
-    }
+    names = ("base", "features", "label", "pointer", "projector", "roster", "agreement")
+    assert adapters <= {f"box_domain/adapters/{name}.py" for name in names}
     assert files - adapters == {f"box_domain/{n}.py" for n in ("pretrainer", "contrast", "momentum", "slots")}

@@ -7,17 +7,21 @@ and its name in ``adapters/__init__.py``; from another project it is a module th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
 import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
+from aligndet.box_domain.adapters.agreement import disagreement
 from aligndet.box_domain.adapters.ancestry import ancestry, full_name, is_mmdets, nearest
 from aligndet.box_domain.adapters.classifiers import Classifier, find_classifiers, inputs, set_classes
 from aligndet.box_domain.adapters.features import Features, Places, sample_slots
+from aligndet.box_domain.adapters.heads import check_shape, head_config, name_of_head
+from aligndet.box_domain.adapters.originals import Originals
 from aligndet.box_domain.adapters.projector import Projector
 from aligndet.box_domain.adapters.refusals import refuse
+from aligndet.box_domain.adapters.roster import Roster
 from aligndet.box_domain.slots import Slots
 from aligndet.common.errors import InputError
 
@@ -25,9 +29,6 @@ Losses = dict[str, Any]
 #: A detector as mmdet builds it.
 Detector = Any
 A = TypeVar("A", bound="type[Adapter]")
-
-#: Keys of a model config, and attributes of a detector, that hold the head; the first one counts.
-HEAD_KEYS = ("roi_head", "bbox_head", "rpn_head")
 
 #: Head class, or its name as ``class_named`` reads it -> the adapter of that class and its sub-classes.
 _SERVED: dict[str | type, type[Adapter]] = {}
@@ -50,14 +51,19 @@ class Adapter(nn.Module):
         pos_fraction: part of ``num_slots`` that positives may take; the rest is background.
         kernel: side of the neighbourhood the projector reads in a map, in cells.
 
+    Attributes:
+        roster: which instance a box is, in the view that the detector runs on.
+
     Raises:
-        InputError: in a step, where the head gives another number of ids than of features.
+        InputError: in a step, where features, ids and instances do not agree.
     """
 
     #: Prefixes of losses to drop, after a detector's ``s0.`` or ``d0.``.
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc",)
     #: Family of detectors whose recipe this kind is pre-trained with: ``configs/_base_/recipe_RECIPE.py``.
     RECIPE: ClassVar[str] = "cnn"
+    #: Whether labels stay clusters in a step, so that helpers of the head that is served can train, too.
+    HELPERS_TRAIN: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,6 +79,8 @@ class Adapter(nn.Module):
         self.num_slots, self.per, self.pos_fraction = num_slots, per, pos_fraction
         self.head_name = name_of_head(detector)
         self.features = Features(kernel)
+        self.originals = Originals()
+        self.roster = Roster([])
         self.projectors = nn.ModuleList()
         for number, classifier in enumerate(classifiers):
             width = inputs(detector.get_submodule(classifier.name))
@@ -104,25 +112,34 @@ class Adapter(nn.Module):
         """Forget this step."""
         self.features.clear()
 
-    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Slots, Losses]:
+    def forward(
+        self, detector: Detector, inputs: Tensor, data_samples: list[Any], **more: Any
+    ) -> tuple[Slots, Losses]:
         """Run the detector on one view.
 
         Args:
             detector: the detector this adapter is attached to.
-            inputs: ``(B, 3, H, W)``, normalised and padded.
-            samples: DetDataSample per image. ``gt_instances`` has ``bboxes`` (xyxy, pixels of the view),
+            inputs: ``(B, C, H, W)``, normalised and padded; C is 3 for colour images.
+            data_samples: DetDataSample per image. ``gt_instances`` has ``bboxes`` (xyxy, pixels of the view),
                 ``labels`` (cluster of each proposal, 0 where there are none) and ``instance_ids``
                 (unique over the batch, equal in both views).
+            more: what the detector's own data preprocessor gives beside them.
 
         Returns:
             Slots, and the losses of the detector without those that ``NOT_A_LOSS`` names.
         """
-        self.label(samples)
+        self.roster, self.features.images = Roster(data_samples), len(data_samples)
+        self.label(data_samples)
         try:
-            losses = self.keep_losses(detector.loss(inputs, samples))
-            return self._slots(self.places(samples)), losses
+            losses = self.keep_losses(detector(inputs=inputs, data_samples=data_samples, mode="loss", **more))
+            return self._slots(self.places(data_samples)), losses
         finally:
             self.clear()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Classes of head and adapter, for messages."""
+        return self.head_name, type(self).__name__
 
     def expect(self, ids: int, features: int) -> None:
         """Raise unless a head gives as many ids as it has features to carry them.
@@ -131,11 +148,20 @@ class Adapter(nn.Module):
             InputError: naming the head and the adapter.
         """
         if ids != features:
-            raise InputError(
-                f"model.detector: {self.head_name} gave its classifier {features} features, but "
-                f"{type(self).__name__} has ids for {ids}, so it is unknown which belongs to which. This "
-                "head needs an adapter of its own: docs/adapters.md."
-            )
+            adapter = type(self).__name__
+            self.misfit(f"gave its classifier {features} features, but {adapter} has ids for {ids}")
+
+    def misfit(self, problem: str) -> NoReturn:
+        """Raise because what the head does is not what this adapter expects.
+
+        Raises:
+            InputError: naming the head and the adapter.
+        """
+        head, adapter = self.names
+        raise InputError(
+            f"model.detector: {head} {problem}, so {adapter} cannot tell which feature belongs to which "
+            "instance. This head needs an adapter of its own: docs/adapters.md."
+        )
 
     def in_order(self, ids: Tensor) -> Places:
         """Give ids to all features of the step, which were read in the order of ``ids (n,)``.
@@ -149,6 +175,8 @@ class Adapter(nn.Module):
     def _slots(self, places: Places) -> Slots:
         index, ids = places.index, places.ids  # (p,), (p,)
         self.expect(len(ids), len(index))
+        if problem := disagreement(places, self.features, self.roster):
+            self.misfit(problem)
         if self.num_slots:
             group = self.features.image_of(index) if self.per == "image" else torch.zeros_like(index)  # (p,)
             chosen = sample_slots(ids, group, self.num_slots, self.pos_fraction)  # (p,) -> (n,)
@@ -165,8 +193,8 @@ def serves(*heads: str | type) -> Callable[[A], A]:
     """Register an adapter for head classes, and so for their sub-classes.
 
     Args:
-        heads: classes, or names: ``RetinaHead`` is mmdet's class and no namesake, ``mylib.RetinaHead`` that of
-            another scope or module.
+        heads: classes, or names: ``RetinaHead`` is mmdet's class and no namesake, ``mylib.RetinaHead`` that
+            of another scope or module.
     """
 
     def register(adapter: A) -> A:
@@ -175,27 +203,6 @@ def serves(*heads: str | type) -> Callable[[A], A]:
         return adapter
 
     return register
-
-
-def name_of_head(detector: Detector) -> str:
-    """Name the class of the head that finds objects in a built detector."""
-    heads = (getattr(detector, key, None) for key in HEAD_KEYS)
-    return type(next((head for head in heads if head is not None), detector)).__name__
-
-
-def head_config(detector: ConfigDict) -> ConfigDict:
-    """Return the config of the head that finds objects: ``roi_head`` where there is one, else another.
-
-    Raises:
-        InputError: the detector has none.
-    """
-    for key in HEAD_KEYS:
-        if detector.get(key):
-            return detector[key]
-    raise InputError(
-        f"model.detector (type {detector.get('type')!r}) has no roi_head, bbox_head or rpn_head, so it "
-        "predicts no boxes that could be pre-trained. Give the model of a box detector."
-    )
 
 
 def adapter_for(detector: ConfigDict) -> type[Adapter]:
@@ -214,6 +221,7 @@ def adapter_for(detector: ConfigDict) -> type[Adapter]:
     adapter = nearest(classes, _SERVED)
     if adapter is None:
         raise InputError(_not_served(classes[0]))
+    check_shape(detector)
     return adapter
 
 
@@ -222,6 +230,6 @@ def _not_served(head: type) -> str:
     name = head.__name__ if is_mmdets(head) else f"{head.__name__} ({full_name(head)})"
     namesake = " mmdet's class of the same name is another one." if head.__name__ in _SERVED else ""
     return (
-        f"No adapter serves the head {name} (model.detector).{namesake} Served: {served}, of mmdet, and their "
-        "sub-classes. docs/adapters.md shows how to add one."
+        f"No adapter serves the head {name} (model.detector).{namesake} Served: {served}, of mmdet, and "
+        "their sub-classes. docs/adapters.md shows how to add one."
     )

@@ -10,7 +10,9 @@ from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
 from aligndet.box_domain.adapters.base import serves
-from aligndet.box_domain.adapters.matches import LEFT_OUT, CallRecorder, best_or
+from aligndet.box_domain.adapters.matches import best_or
+from aligndet.box_domain.adapters.recorders import CallRecorder
+from aligndet.box_domain.adapters.roster import LEFT_OUT
 from aligndet.box_domain.adapters.score import ScoreAdapter
 from aligndet.box_domain.slots import NO_INSTANCE
 
@@ -39,13 +41,15 @@ class DecodedAdapter(ScoreAdapter):
 
     def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
         """Compare the boxes of one image's ``places (P,)`` with its ``G`` proposals."""
-        instances = sample.gt_instances
+        proposals, proposal_ids = self.roster.of(image)  # (G, 4), (G,)
         ids = torch.full_like(places, NO_INSTANCE)  # (P,)
-        if len(instances):
+        if len(proposals):
+            if len(self.calls) != 1:
+                self.misfit(f"called {self.RECORDED} {len(self.calls)} times in a step and not once")
             boxes = self.boxes(*self.calls[0], image).detach()  # (P, 4)
             self.expect(len(boxes), len(places))
-            overlap, nearest = bbox_overlaps(boxes, instances.bboxes).max(1)  # (P, G) -> (P,) each
-            candidates = torch.where(overlap >= self.BEST, instances.instance_ids[nearest], ids)
+            overlap, nearest = bbox_overlaps(boxes, proposals).max(1)  # (P, G) -> (P,) each
+            candidates = torch.where(overlap >= self.BEST, proposal_ids[nearest], ids)
             enough = best_or(self.POSITIVE, candidates, overlap)
             ids = torch.where(enough, candidates, ids)
             ids[~enough & (overlap >= self.BACKGROUND)] = LEFT_OUT

@@ -33,12 +33,16 @@ class Call:
         classifier: number of the layer.
         priors: predictions per cell or row.
         first: place of its first prediction.
+        rows: images that it is about, 0 where that is unknown.
+        run: places in a row that belong to one image, before those of the next.
     """
 
     x: Tensor
     classifier: int
     priors: int
     first: int
+    rows: int = 0
+    run: int = 1
 
     @property
     def count(self) -> int:
@@ -53,16 +57,31 @@ class Features:
 
     Args:
         kernel: side of the neighbourhood in a map that a slot reads, 1 or 3 cells.
+
+    Attributes:
+        images: rows of the batch, by which rows of features are told apart.
     """
 
     def __init__(self, kernel: int = 1) -> None:
         self.kernel = kernel
+        self.images = 0
         self.calls: list[Call] = []
 
     def add(self, x: Tensor, classifier: int = 0, priors: int = 1) -> int:
         """Keep the input of a call, as :class:`Call` describes it, and return its first place."""
-        first = self.count
-        self.calls.append(Call(x, classifier, priors, first))
+        rows = len(x) if x.dim() == 4 else 0
+        call = Call(x, classifier, priors, self.count, rows)
+        call.run = max(1, call.count // max(1, rows)) if rows else 1
+        self.calls.append(call)
+        return call.first
+
+    def add_rows(self, x: Tensor, classifier: int = 0) -> int:
+        """Keep rows ``(..., C)`` of which the last dimensions before ``C`` may be images and queries."""
+        first = self.add(x.flatten(0, -2), classifier)
+        outer, inner = (0, 0, *x.shape[:-1])[-2:]
+        images_first, images_last = outer == self.images, inner == self.images
+        if images_first != images_last:  # (..., images, queries) or (..., queries, images)
+            self.calls[-1].rows, self.calls[-1].run = self.images, inner if images_first else 1
         return first
 
     @property
@@ -75,11 +94,33 @@ class Features:
         self.calls = []
 
     def image_of(self, index: Tensor) -> Tensor:
-        """Return the row of the batch of each place ``(n,)``, where all calls were maps."""
-        image = torch.zeros_like(index)
-        for call, inside in self._visited(index):
-            image[inside] = (index[inside] - call.first) // (call.count // max(1, len(call.x)))
-        return image
+        """Return the image of each place ``(n,)``, -1 where it is unknown.
+
+        Where a head repeats the batch, each repetition is an image of its own.
+        """
+        if not self.calls:
+            return torch.full_like(index, -1)
+        first, rows, run = self._look_up(index, [(c.first, c.rows, c.run) for c in self.calls])
+        return torch.where(rows > 0, (index - first) // run % rows.clamp(min=1), -1)
+
+    def cells(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Say where in the image places ``(n,)`` of maps lie.
+
+        Returns:
+            Centre and size of each place's cell, ``(n, 2)`` each, x before y, as parts of the image.
+        """
+        calls = [(c.first, c.priors, *c.x.shape[2:]) for c in self.calls]
+        first, priors, height, width = self._look_up(index, calls)
+        cell = (index - first) // priors
+        at = torch.stack([cell % width, cell // width % height], 1)  # (n, 2) column, row
+        size = torch.stack([width, height], 1)
+        return (at + 0.5) / size, 1 / size
+
+    def _look_up(self, index: Tensor, calls: list[tuple[int, ...]]) -> tuple[Tensor, ...]:
+        """Return for each place ``(n,)`` the numbers of its call; the first says where calls begin."""
+        table = torch.tensor(calls, device=index.device)  # (calls, numbers)
+        call = torch.bucketize(index, table[:, 0].contiguous(), right=True) - 1
+        return table[call.clamp(min=0)].unbind(1)  # numbers of (n,)
 
     def embed(self, index: Tensor, projectors: Iterable[Any]) -> Tensor:
         """Embed places, with graph.

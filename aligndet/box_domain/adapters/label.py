@@ -10,24 +10,28 @@ from torch import nn
 from aligndet.box_domain.adapters.base import Adapter, Detector, serves
 from aligndet.box_domain.adapters.classifiers import Classifier
 from aligndet.box_domain.adapters.features import Places
+from aligndet.box_domain.adapters.heads import name_of_head
 from aligndet.box_domain.adapters.pointer import BACKGROUND, Pointer, Recorder
 from aligndet.box_domain.slots import NO_INSTANCE
+from aligndet.common.errors import InputError
 
 
 class LabelAdapter(Adapter):
     """Sends instance ids as labels through the assigner of the head to a recorder at ``loss_cls``."""
 
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc", "loss_cls")
+    HELPERS_TRAIN: ClassVar[bool] = False
 
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
         """Put a pointer where the classifier stood and a recorder where its loss stood."""
         name, _, layer = classifier.name.rpartition(".")
-        head = detector.get_submodule(name)
-        setattr(head, layer, Pointer(self.features, number, classifier.priors))
+        owner, head = detector.get_submodule(name), with_loss(detector, name)
+        self.originals.replace(owner, layer, Pointer(self.features, number, classifier.priors))
         if not number:
             self.recorder = Recorder()
-        head.loss_cls = self.recorder
-        head.num_classes, head.cls_out_channels = BACKGROUND, 1
+        for attribute, value in (("num_classes", BACKGROUND), ("cls_out_channels", 1)):
+            self.originals.replace(head, attribute, value)
+        self.originals.replace(head, "loss_cls", self.recorder)
 
     def label(self, samples: list[Any]) -> None:
         """Set labels to instance ids."""
@@ -36,7 +40,10 @@ class LabelAdapter(Adapter):
 
     def places(self, samples: list[Any]) -> Places:
         """Return what the recorder received."""
+        problem = self.recorder.problem
         places = self.recorder.drain()
+        if problem or (places is None and self.roster.count):
+            self.misfit(problem or "never asked its loss_cls for a loss")
         if places is None:
             empty = torch.zeros(0, dtype=torch.long, device=_device(self.projectors))
             return Places(empty, empty)
@@ -65,6 +72,24 @@ class PointAdapter(LabelAdapter):
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, "per": "batch", "kernel": 3, **options})
+
+
+def with_loss(detector: Detector, name: str) -> nn.Module:
+    """Find the nearest module around ``name`` that has the loss of the classifier: maybe a block is between.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = name.split(".")
+    while path:
+        module = detector.get_submodule(".".join(path))
+        if hasattr(module, "loss_cls"):
+            return module
+        path.pop()
+    raise InputError(
+        f"model.detector: {name_of_head(detector)} has no loss_cls, which its classifier {name} is read "
+        "through. This head needs an adapter of its own: docs/adapters.md."
+    )
 
 
 def _device(module: nn.Module) -> torch.device:

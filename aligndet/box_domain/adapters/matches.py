@@ -1,91 +1,76 @@
-"""Recorders read from the assigner of a detector which instance it gave each prediction."""
+"""A match is what an assigner answered for one image, from which instances are read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from aligndet.box_domain.adapters.roster import LEFT_OUT, UNKNOWN, Roster, followed
 from aligndet.box_domain.slots import NO_INSTANCE
 from aligndet.common.errors import InputError
-
-#: Id of a prediction that the assigner left out: neither an instance's nor background.
-LEFT_OUT = -2
 
 
 @dataclass
 class Match:
-    """Keeps one call of an assigner, for one image with n predictions.
+    """Keeps one answer of an assigner, for one image with n predictions.
 
     Attributes:
-        ids: ``(n,)`` instance ids, ``NO_INSTANCE`` for background, :data:`LEFT_OUT` for what is ignored.
-        overlaps: ``(n,)`` IoU with the matched proposal, or None where the assigner gives none.
-        predictions: what the assigner was given (priors, boxes, scores).
+        targets: ``(n,)`` target of each prediction, counted from 1; 0 is background, negative ignored.
+        boxes: ``(G, 4)`` the targets, as the head made them.
+        hints: ``(G,)`` ids that a field or an index says, ``UNKNOWN`` where nothing does.
+        overlaps: ``(n,)`` IoU with the target, or None where the assigner gives none.
+        scores: ``(n, classes)`` of the predictions, or None where the assigner was shown none.
+        priors: ``(n, 2)`` or ``(n, 4)`` where the assigner was shown them, else None.
     """
 
-    ids: Tensor
-    overlaps: Tensor | None
-    predictions: Any
+    targets: Tensor
+    boxes: Tensor
+    hints: Tensor
+    overlaps: Tensor | None = None
+    scores: Tensor | None = None
+    priors: Tensor | None = None
 
 
-class MatchRecorder:
-    """Stands where an assigner stood, and keeps what it answers.
-
-    Args:
-        assigner: mmdet's.
-        calls: where answers are kept, maybe those of several recorders.
-    """
-
-    def __init__(self, assigner: Any, calls: list[Match]) -> None:
-        self.assigner = assigner
-        self.calls = calls
-
-    def assign(self, *args: Any, **kwargs: Any) -> Any:
-        """Assign as the assigner does.
-
-        Assigners differ in their arguments, but predictions come first and only proposals have ids.
-        """
-        result = self.assigner.assign(*args, **kwargs)
-        given = [*args, *kwargs.values()]
-        (proposal_ids,) = (value.instance_ids for value in given if hasattr(value, "instance_ids"))
-        ids = instance_ids(result.gt_inds, proposal_ids)
-        self.calls.append(Match(ids, result.max_overlaps, kwargs.get("pred_instances", given[0])))
-        return result
+def no_hints(boxes: Tensor) -> Tensor:
+    """Return hints ``(G,)`` that say nothing about ``boxes (G, 4)``."""
+    return torch.full((len(boxes),), UNKNOWN, dtype=torch.long, device=boxes.device)
 
 
-class CallRecorder:
-    """Stands where a method stood, and keeps what goes in (``args``) and what comes out.
+def ids_of(
+    matches: list[Match], images: list[Tensor], roster: Roster, names: tuple[str, str]
+) -> list[Tensor]:
+    """Read from all matches of a step which instance each prediction belongs to.
 
     Args:
-        method: bound, of a head.
-        calls: where pairs ``(args, result)`` are kept.
-    """
-
-    def __init__(self, method: Any, calls: list[tuple[tuple, Any]]) -> None:
-        self.method, self.calls = method, calls
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self.method(*args, **kwargs)
-        self.calls.append((args, result))
-        return result
-
-
-def instance_ids(gt_inds: Tensor, proposal_ids: Tensor) -> Tensor:
-    """Turn an assignment of mmdet into ids.
-
-    Args:
-        gt_inds: ``(n,)`` proposal of each prediction, counted from 1; 0 is background, negative ignored.
-        proposal_ids: ``(G,)``.
+        matches: one for each time that an image was matched.
+        images: for each match ``(n,)``, the row of the batch that its predictions belong to.
+        roster: of the view.
+        names: classes of head and adapter, for messages.
 
     Returns:
-        ``(n,)``, with :data:`LEFT_OUT` where ignored.
+        ``(n,)`` ids for each match, ``NO_INSTANCE`` for background, ``LEFT_OUT`` for what is ignored or
+        cannot be told.
+
+    Raises:
+        InputError: no target is an instance.
     """
-    ids = torch.where(gt_inds < 0, LEFT_OUT, NO_INSTANCE)
-    matched = gt_inds > 0
-    ids[matched] = proposal_ids[gt_inds[matched] - 1]
-    return ids
+    if not matches:
+        return []
+    counts = [len(match.targets) for match in matches]
+    firsts = accumulate((len(match.boxes) for match in matches), initial=0)
+    numbered = [m.targets + first * (m.targets > 0) for m, first in zip(matches, firsts, strict=False)]
+    targets = torch.cat(numbered)  # (n of all matches,), counted through the targets of all
+    matched = (targets > 0).nonzero()[:, 0]  # (p,) of all predictions
+    rows = targets[matched] - 1  # (p,) of all targets
+    boxes, hints = torch.cat([m.boxes for m in matches]), torch.cat([m.hints for m in matches])
+    found = roster.identify(torch.cat(images)[matched], boxes[rows], hints[rows])
+    ids = torch.where(targets < 0, LEFT_OUT, NO_INSTANCE)
+    ids[matched] = followed(found, *names)
+    return list(ids.split(counts))
 
 
 def best_or(threshold: float, ids: Tensor, overlaps: Tensor) -> Tensor:

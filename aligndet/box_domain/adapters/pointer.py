@@ -64,13 +64,18 @@ class Pointer(nn.Module):
 
 
 class Recorder(nn.Module):
-    """Stands where ``loss_cls`` stood, keeps the places and ids of a step, and returns no loss."""
+    """Stands where ``loss_cls`` stood, keeps the places and ids of a step, and returns no loss.
+
+    Attributes:
+        problem: what the head hands over instead of places and labels, or None.
+    """
 
     use_sigmoid = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[Places] = []
+        self.calls: list[tuple[Tensor, Tensor]] = []
+        self.problem: str | None = None
 
     def forward(self, places: Tensor, labels: Tensor, weight: Tensor | None = None, **_: Any) -> Tensor:
         """Keep places and ids that count.
@@ -83,16 +88,24 @@ class Recorder(nn.Module):
         Returns:
             Zero.
         """
-        index, ids = places.detach()[:, 0].long(), labels
-        if weight is not None:
-            counted = weight > 0
-            index, ids = index[counted], ids[counted]
-        self.calls.append(Places(index, ids))
+        if places.dim() != 2 or places.shape[1] != 1 or getattr(labels, "shape", ()) != places.shape[:1]:
+            self.problem = "hands its loss_cls something else than scores (n, classes) and labels (n,)"
+        else:
+            carried, ids = places.detach()[:, 0], labels
+            if weight is not None:
+                counted = weight > 0
+                carried, ids = carried[counted], ids[counted]
+            self.calls.append((carried, ids))
         return places.new_zeros(())
 
     def drain(self) -> Places | None:
-        """Forget all calls and return them as one, or None where the head never asked for a loss."""
-        calls, self.calls = self.calls, []
+        """Forget all calls and return them as one, or None where the head never asked for a loss.
+
+        A place that is no integer is given as -1: the head computed something from scores before.
+        """
+        calls, self.calls, self.problem = self.calls, [], None
         if not calls:
             return None
-        return Places(torch.cat([c.index for c in calls]), torch.cat([c.ids for c in calls]))
+        carried, ids = (torch.cat(parts) for parts in zip(*calls, strict=True))
+        index = carried.long()
+        return Places(torch.where(index == carried, index, -1), ids)

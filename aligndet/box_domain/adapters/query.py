@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from aligndet.box_domain.adapters.base import Adapter, Detector, serves
 from aligndet.box_domain.adapters.classifiers import Classifier, set_classes
 from aligndet.box_domain.adapters.features import Features, Places
-from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, MatchRecorder, check_clusters
+from aligndet.box_domain.adapters.heads import head_of
+from aligndet.box_domain.adapters.matches import Match, check_clusters, ids_of
+from aligndet.box_domain.adapters.recorders import record_assigners
+from aligndet.box_domain.adapters.roster import LEFT_OUT
 from aligndet.common.errors import InputError
 
 #: The place of a prediction is carried as a score this much below zero: sigmoid and softmax give 0, and
@@ -31,7 +34,7 @@ class IndexWriter:
         self.features, self.number, self.channel = features, number, channel
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...], scores: Tensor) -> Tensor:
-        first = self.features.add(args[0].flatten(0, -2), self.number)
+        first = self.features.add_rows(args[0], self.number)
         rows = scores.shape[:-1]
         last = first + rows.numel()
         if last > FAR_BELOW:
@@ -52,11 +55,9 @@ class QueryAdapter(Adapter):
         self.num_clusters = _classes(detector) - 1
         super().__init__(detector, classifiers, **{"num_slots": 2048, "per": "batch", **options})
         self.matches: list[Match] = []
-        if hasattr(detector, "roi_head"):
-            head = detector.roi_head
-            head.bbox_assigner = [MatchRecorder(a, self.matches) for a in head.bbox_assigner]
-        else:
-            detector.bbox_head.assigner = MatchRecorder(detector.bbox_head.assigner, self.matches)
+        head = head_of(detector)
+        held = head.bbox_assigner if hasattr(head, "bbox_assigner") else head.assigner
+        record_assigners(held, self.matches, self.head_name)
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
@@ -74,13 +75,22 @@ class QueryAdapter(Adapter):
 
     def places(self, samples: list[Any]) -> Places:
         """Read the place of every query that was matched, in every layer, from its scores."""
-        carried = [
-            match.predictions.scores[:, self.num_clusters] for match in self.matches
-        ]  # (queries,) each
-        index = (-torch.cat(carried).detach()).long() - FAR_BELOW  # (p,), p = images * layers * queries
-        ids = torch.cat([match.ids for match in self.matches])  # (p,)
-        counted = ids != LEFT_OUT
-        return Places(index[counted], ids[counted])
+        if not self.matches:
+            self.misfit("never asked its assigner")
+        index = [self._carried(match) for match in self.matches]  # (queries,) each
+        images = [
+            torch.where((image := self.features.image_of(where)) < 0, number % len(samples), image)
+            for number, where in enumerate(index)
+        ]
+        ids = torch.cat(ids_of(self.matches, images, self.roster, self.names))  # (p,), over all matches
+        return matched_once(Places(torch.cat(index), ids))
+
+    def _carried(self, match: Match) -> Tensor:
+        """Read the places of one match's queries."""
+        scores = match.scores
+        if scores is None or scores.dim() != 2 or scores.shape[1] <= self.num_clusters:
+            self.misfit("does not show its assigner the scores of its classifier")
+        return (-scores[:, self.num_clusters].detach()).long() - FAR_BELOW
 
     def clear(self) -> None:
         """Forget this step and its matches."""
@@ -88,6 +98,19 @@ class QueryAdapter(Adapter):
         self.matches.clear()
 
 
+def matched_once(places: Places) -> Places:
+    """Return each place once, though heads may match their queries several times (one to many, say).
+
+    An instance counts more than background; a query of two instances is left out.
+    """
+    index, which = places.index.unique(return_inverse=True)  # (u,), (p,)
+    most = places.ids.new_full(index.shape, LEFT_OUT).scatter_reduce(0, which, places.ids, "amax")  # (u,)
+    taken = torch.where(places.ids >= 0, places.ids, most[which])
+    least = most.scatter_reduce(0, which, taken, "amin")
+    kept = (most != LEFT_OUT) & (least == most)
+    return Places(index[kept], most[kept])
+
+
 def _classes(detector: Detector) -> int:
-    head = detector.roi_head.bbox_head[0] if hasattr(detector, "roi_head") else detector.bbox_head
-    return head.num_classes
+    head = head_of(detector)
+    return head.bbox_head[0].num_classes if hasattr(head, "bbox_head") else head.num_classes

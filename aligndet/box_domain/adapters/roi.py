@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -12,20 +13,23 @@ from torch import Tensor, nn
 from aligndet.box_domain.adapters.base import Adapter, Detector, Losses, serves
 from aligndet.box_domain.adapters.classifiers import Classifier, outputs
 from aligndet.box_domain.adapters.features import Features, Places
-from aligndet.box_domain.adapters.matches import CallRecorder
-from aligndet.box_domain.slots import NO_INSTANCE
+from aligndet.box_domain.adapters.matches import Match, ids_of
+from aligndet.box_domain.adapters.recorders import CallRecorder
+from aligndet.box_domain.adapters.roi_reads import RoIReads
+from aligndet.box_domain.adapters.roster import UNKNOWN
 
 
 class ZeroLogits(nn.Module):
     """Stands where a classifier of RoIs stood, keeps what it would read, and scores 0."""
 
-    def __init__(self, features: Features, number: int, classes: int) -> None:
+    def __init__(self, features: Features, number: int, classes: int, reads: RoIReads) -> None:
         super().__init__()
-        self.features, self.number, self.classes = features, number, classes
+        self.features, self.number, self.classes, self.reads = features, number, classes, reads
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep ``x (N, C)`` and return zeros ``(N, classes)``."""
         self.features.add(x, self.number)
+        self.reads.classified()
         return x.new_zeros(len(x), self.classes)
 
 
@@ -47,7 +51,9 @@ class RoIAdapter(Adapter):
     PER_ROI: ClassVar[int] = 1
 
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
+        self.reads = RoIReads()
         super().__init__(detector, classifiers, **{"per": "batch", **options})
+        self.reads.watch(getattr(detector.roi_head, "bbox_roi_extractor", None))
         self.sampled: list[Any] = []
         heads = detector.roi_head.bbox_head
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
@@ -74,42 +80,59 @@ class RoIAdapter(Adapter):
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
         """Put zero logits where the classifier stood."""
         name, _, layer = classifier.name.rpartition(".")
-        head = detector.get_submodule(name)
-        setattr(head, layer, ZeroLogits(self.features, number, outputs(getattr(head, layer))))
+        owner = detector.get_submodule(name)
+        zeros = ZeroLogits(self.features, number, outputs(getattr(owner, layer)), self.reads)
+        self.originals.replace(owner, layer, zeros)
 
     def label(self, samples: list[Any]) -> None:
         """Set labels to 0, because RoIs are matched without classes."""
         for sample in samples:
             sample.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
 
-    def forward(self, detector: Detector, inputs: Tensor, samples: list[Any]) -> tuple[Any, Losses]:
+    def forward(
+        self, detector: Detector, inputs: Tensor, data_samples: list[Any], **more: Any
+    ) -> tuple[Any, Losses]:
         """Run the detector on one view, with jittered proposals where it has no RPN."""
         if not detector.with_rpn:
-            for sample in samples:
+            for sample in data_samples:
                 boxes = jitter(sample.gt_instances.bboxes, self.COPIES, self.JITTER, sample.img_shape)
                 sample.proposals = InstanceData(bboxes=boxes)
-        return super().forward(detector, inputs, samples)
+        return super().forward(detector, inputs, data_samples, **more)
 
     def places(self, samples: list[Any]) -> Places:
         """Give ids to RoIs in the order in which heads read them: stages, images, positives, background."""
-        proposal_ids = [sample.gt_instances.instance_ids for sample in samples]
-        ids = [proposal_ids[0].new_zeros(0)]
+        matches, images, rois = [], [], [self.roster.boxes.new_zeros(0, 5)]
         for (results, *_), _ in self.sampled:
             for turn in range(self.PER_ROI):
-                for image, result in enumerate(results):  # Trident repeats the batch, once per branch
-                    of_image = proposal_ids[image % len(proposal_ids)]  # (G,)
-                    background = of_image.new_full((len(result.neg_inds),), NO_INSTANCE)
-                    ids += [self.ids_of(result, turn, of_image), background]  # (positives,), (negatives,)
-        return self.in_order(torch.cat(ids))
+                for number, result in enumerate(results):
+                    image = number % len(samples)  # Trident repeats the batch, once per branch
+                    matches.append(self.match_of(result, turn, self.roster.of(image)[1]))
+                    images.append(torch.full_like(matches[-1].targets, image))
+                rois.append(bbox2roi([get_box_tensor(result.priors) for result in results]))  # (N, 5)
+        ids = torch.cat([self.roster.ids.new_zeros(0), *ids_of(matches, images, self.roster, self.names)])
+        places = self.in_order(ids)
+        if not self.reads.agree(torch.cat(rois), [len(call.x) for call in self.features.calls]):
+            self.misfit("classifies other RoIs than were sampled, or in another order")
+        return places
 
-    def ids_of(self, result: Any, turn: int, proposal_ids: Tensor) -> Tensor:
-        """Return ids of one image's positive RoIs, for the head's classifier number ``turn``."""
-        return proposal_ids[result.pos_assigned_gt_inds]  # (G,) -> (positives,)
+    def match_of(self, result: Any, turn: int, ids: Tensor) -> Match:
+        """Read the targets of one image's RoIs, positives first, for the head's classifier number ``turn``.
+
+        Args:
+            result: mmdet's SamplingResult.
+            turn: counts the classifiers of an RoI.
+            ids: ``(G,)`` of the image's instances.
+        """
+        positives, negatives = len(result.pos_inds), len(result.neg_inds)
+        targets = torch.arange(1, positives + 1, device=ids.device)
+        boxes, which = get_box_tensor(result.pos_gt_bboxes), result.pos_assigned_gt_inds  # (p, 4), (p,)
+        return Match(torch.cat([targets, targets.new_zeros(negatives)]), boxes, hints_of(which, ids))
 
     def clear(self) -> None:
         """Forget this step and its samples."""
         super().clear()
         self.sampled.clear()
+        self.reads.clear()
 
 
 @serves("MultiInstanceRoIHead")
@@ -122,11 +145,21 @@ class CrowdAdapter(RoIAdapter):
     def set_samplers(cls, train: ConfigDict) -> None:
         """Leave the samplers."""
 
-    def ids_of(self, result: Any, turn: int, proposal_ids: Tensor) -> Tensor:
-        """Return ids as of other RoIs, with background as the second of an RoI that holds one instance."""
+    def match_of(self, result: Any, turn: int, ids: Tensor) -> Match:
+        """Read targets as of other RoIs, with background as the second of an RoI that holds one instance."""
         is_object = result.pos_gt_labels[:, turn] == 1  # its assigner's labels: 1 object, 0 background
-        gt = torch.where(is_object, result.pos_assigned_gt_inds[:, turn], 0)
-        return torch.where(is_object, proposal_ids[gt], NO_INSTANCE)
+        targets = torch.arange(1, len(is_object) + 1, device=ids.device) * is_object
+        boxes = get_box_tensor(result.pos_gt_bboxes)[:, turn]  # (p, 2, 4) -> (p, 4)
+        hints = hints_of(result.pos_assigned_gt_inds[:, turn], ids)
+        return Match(torch.cat([targets, targets.new_zeros(len(result.neg_inds))]), boxes, hints)
+
+
+def hints_of(which: Tensor, ids: Tensor) -> Tensor:
+    """Return the ids ``(p,)`` that indices ``which (p,)`` into the instances of ``ids (G,)`` hint at."""
+    inside = (which >= 0) & (which < len(ids))
+    hints = torch.full_like(which, UNKNOWN)
+    hints[inside] = ids[which[inside]]
+    return hints
 
 
 def jitter(boxes: Tensor, copies: int, fraction: float, shape: tuple[int, int]) -> Tensor:

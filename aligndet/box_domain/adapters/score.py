@@ -12,10 +12,14 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from aligndet.box_domain.adapters.base import Adapter, Detector, head_config, serves
+from aligndet.box_domain.adapters.agreement import lie_in_order
+from aligndet.box_domain.adapters.base import Adapter, Detector, serves
 from aligndet.box_domain.adapters.classifiers import Classifier
 from aligndet.box_domain.adapters.features import Features, Places
-from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, MatchRecorder, best_or, check_clusters
+from aligndet.box_domain.adapters.heads import head_config, head_of
+from aligndet.box_domain.adapters.matches import Match, best_or, check_clusters, ids_of
+from aligndet.box_domain.adapters.recorders import record_assigners
+from aligndet.box_domain.adapters.roster import LEFT_OUT
 
 
 class InputTap:
@@ -46,20 +50,17 @@ class ScoreAdapter(Adapter):
     def __init__(self, detector: Detector, classifiers: list[Classifier], **options: Any) -> None:
         super().__init__(detector, classifiers, **{"num_slots": 2048, **options})
         self.matches: list[Match] = []
+        self.matched: list[Tensor] = []
         self.head = (self.head_of(detector),)  # in a tuple: it is the detector's part and not the adapter's
         self.record(self.head[0])
 
     def head_of(self, detector: Detector) -> Any:
         """Return the head that matches and classifies."""
-        return detector.bbox_head
+        return head_of(detector)
 
     def record(self, head: Any) -> None:
-        """Put recorders where the assigners of the head stand."""
-        assigners = {name: getattr(head, name, None) for name in self.ASSIGNERS}
-        recorders = {id(a): MatchRecorder(a, self.matches) for a in assigners.values() if a is not None}
-        for name, assigner in assigners.items():
-            if assigner is not None:
-                setattr(head, name, recorders[id(assigner)])
+        """Let the assigners of the head be recorded."""
+        record_assigners([getattr(head, name, None) for name in self.ASSIGNERS], self.matches, self.head_name)
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
@@ -81,6 +82,7 @@ class ScoreAdapter(Adapter):
         """Forget this step and its matches."""
         super().clear()
         self.matches.clear()
+        self.matched = []
 
     def places(self, samples: list[Any]) -> Places:
         """Give ids to all priors of all images, as the assigner orders them: levels, rows, columns."""
@@ -102,15 +104,30 @@ class ScoreAdapter(Adapter):
 
     def ids_of(self, image: int, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
         """Choose those ``(p,)`` of one image's ``places (P,)`` that count, and return them with their ids."""
-        ids = self.ids_from(self.matches[image])
+        self.matched = self.matched or self._matched()
+        match, ids = self.matches[image], self.matched[image]
         if len(ids) != len(places):
             places = places[self._valid(sample, len(ids), places)]
+        size = sample.metainfo.get("batch_input_shape")
+        if match.priors is not None and size and not lie_in_order(match.priors, places, self.features, size):
+            self.misfit("shows its assigner priors in another order than its classifier reads them")
+        ids = self.thinned(ids, match)
         counted = ids != LEFT_OUT
         return places[counted], ids[counted]
 
-    def ids_from(self, match: Match) -> Tensor:
-        """Return ids ``(n,)`` of the predictions that the assigner was shown."""
-        return match.ids
+    def thinned(self, ids: Tensor, match: Match) -> Tensor:
+        """Return ids ``(n,)`` of the predictions that the assigner was shown, ``LEFT_OUT`` for no slots."""
+        return ids
+
+    def _matched(self) -> list[Tensor]:
+        """Read ids ``(n,)`` of all images from what the assigner answered, once for each image."""
+        images = self.roster.images
+        if len(self.matches) != images:
+            self.misfit(f"asked its assigner about {len(self.matches)} images in a step of {images}")
+        rows = [
+            torch.full_like(match.targets, image) for image, match in enumerate(self.matches)
+        ]  # (n,) each
+        return ids_of(self.matches, rows, self.roster, self.names)
 
     def _valid(self, sample: Any, expected: int, places: Tensor) -> Tensor:
         """List the priors on the image, as a head shows its assigner these and none on the padding."""
@@ -142,9 +159,9 @@ class OverlapAdapter(ScoreAdapter):
 
     MIN_OVERLAP: ClassVar[float] = 0.5
 
-    def ids_from(self, match: Match) -> Tensor:
+    def thinned(self, ids: Tensor, match: Match) -> Tensor:
         """Leave out the candidates that overlap their proposal too little."""
         if match.overlaps is None:
-            return match.ids
-        enough = best_or(self.MIN_OVERLAP, match.ids, match.overlaps)
-        return torch.where((match.ids >= 0) & ~enough, LEFT_OUT, match.ids)
+            return ids
+        enough = best_or(self.MIN_OVERLAP, ids, match.overlaps)
+        return torch.where((ids >= 0) & ~enough, LEFT_OUT, ids)

@@ -7,12 +7,14 @@ import pytest
 import torch
 from mmdet.models import GFLHead, StandardRoIHead
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.decoded import DecodedAdapter
+from aligndet.box_domain.adapters.roster import Roster
 from aligndet.common.errors import InputError
 from tests.small import batch, detector
 
@@ -84,6 +86,11 @@ class Planted(DecodedAdapter):
         self.planted, self.head_name = boxes, "MyHead"
         self.calls = [((), None)]
 
+    def ids(self, sample: Any, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Places and ids of the only image."""
+        self.roster = Roster([sample])
+        return self.ids_of(0, sample, places)
+
     def boxes(self, args: tuple, result: Any, image: int) -> Tensor:
         return self.planted
 
@@ -98,13 +105,13 @@ def test_overlaps_decide_what_a_box_is() -> None:
     first, second = overlapping(0.51, 0.49, 0.41, 0.39, 0.02), overlapping(0.11, 0.09, x=200)
     third = overlapping(0.09, 0.05, x=400)
     proposals = torch.cat([overlapping(1.0), overlapping(1.0, x=200), overlapping(1.0, x=400)])
-    sample = InstanceData(gt_instances=InstanceData(bboxes=proposals, instance_ids=torch.tensor([5, 6, 7])))
-    places, ids = Planted(torch.cat([first, second, third])).ids_of(0, sample, torch.arange(10, 19))
+    sample = DetDataSample(gt_instances=InstanceData(bboxes=proposals, instance_ids=torch.tensor([5, 6, 7])))
+    places, ids = Planted(torch.cat([first, second, third])).ids(sample, torch.arange(10, 19))
     expected = {10: 5, 13: -1, 14: -1, 15: 6, 16: -1, 17: -1, 18: -1}
     assert dict(zip(places.tolist(), ids.tolist(), strict=True)) == expected
 
 
 def test_a_box_for_each_place_is_needed() -> None:
-    sample = InstanceData(gt_instances=InstanceData(bboxes=overlapping(1.0), instance_ids=torch.tensor([5])))
+    sample = DetDataSample(gt_instances=InstanceData(bboxes=overlapping(1.0), instance_ids=torch.tensor([5])))
     with pytest.raises(InputError, match="MyHead gave its classifier 4 features, but Planted has ids for 3"):
-        Planted(overlapping(0.5, 0.6, 0.7)).ids_of(0, sample, torch.arange(4))
+        Planted(overlapping(0.5, 0.6, 0.7)).ids(sample, torch.arange(4))

@@ -15,15 +15,11 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.features import Call, Features, Places
 from aligndet.box_domain.adapters.query import FAR_BELOW, IndexWriter
 from aligndet.box_domain.pretrainer import number_instances
-from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE, Slots
+from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE
+from tests.box_domain.adapters.planted import BOXES, SIZE, Seen
 from tests.ops.ops_cases import load_stand_in, use
-from tests.small import detector, fill, sample
+from tests.small import detector, sample
 
-SIZE = 128
-BOXES = (  # xyxy per image; nothing of one image lies where the other has a box
-    torch.tensor([[6.0, 6.0, 44.0, 40.0], [70.0, 72.0, 122.0, 124.0]]),
-    torch.tensor([[74.0, 8.0, 120.0, 50.0], [4.0, 74.0, 60.0, 122.0]]),
-)
 DENSE = (
     *("gfl", "vfnet", "ddod", "fsaf", "paa", "yolof", "yolox", "yolov3", "rtmdet", "ssdlite"),
     *("free_anchor", "autoassign", "centernet", "centernet_update", "rpn"),
@@ -38,40 +34,6 @@ def as_in_a_runner() -> None:
     hub.update_info("epoch", 0)
 
 
-class Seen:
-    """One pass of the online detector over the planted images."""
-
-    def __init__(self, name: str, **options: Any) -> None:
-        torch.manual_seed(0)
-        self.model: Any = BoxDomainPretrainer(detector(name), **options)
-        self.model.init_weights()
-        fill(self.model.online)
-        self.model.train()
-        adapter = self.model.online_adapter
-        self.calls: list[Call] = []
-        places = adapter.places
-
-        def keep(samples: list[Any]) -> Places:
-            self.places = places(samples)
-            self.calls = list(adapter.features.calls)
-            return self.places
-
-        setattr(adapter, "places", keep)  # noqa: B010  mypy knows it as a method
-        self.samples = [sample(boxes.clone(), SIZE) for boxes in BOXES]
-        number_instances(self.samples)
-        self.slots: Slots
-        self.slots, self.losses = adapter(self.model.online, torch.randn(2, 3, SIZE, SIZE), self.samples)
-
-    def where(self, place: int) -> tuple[int, float, float, float]:
-        """Image, x, y of the centre of a place's cell, and the cell's side, in pixels."""
-        call = next(c for c in self.calls if c.first <= place < c.first + c.count)
-        height, width = call.x.shape[2:]
-        cell = (place - call.first) // call.priors
-        side = SIZE / width
-        x, y = (cell % width + 0.5) * side, (cell // width % height + 0.5) * side
-        return cell // (height * width), x, y, side
-
-
 @pytest.mark.parametrize("name", DENSE)
 def test_dense_places_lie_on_the_proposal_whose_id_they_carry(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -81,12 +43,7 @@ def test_dense_places_lie_on_the_proposal_whose_id_they_carry(
     everywhere = zip(seen.places.index.tolist(), seen.places.ids.tolist(), strict=True)
     positive = [(place, number) for place, number in everywhere if number >= 0]
     assert {i for _, i in positive} == {0, 1, IMAGE_STRIDE, IMAGE_STRIDE + 1}, "every planted box is found"
-    for place, number in positive:
-        image, x, y, side = seen.where(place)
-        assert image == number // IMAGE_STRIDE
-        x1, y1, x2, y2 = BOXES[image][number % IMAGE_STRIDE].tolist()
-        assert x1 - side <= x <= x2 + side, (place, number)
-        assert y1 - side <= y <= y2 + side, (place, number)
+    seen.check_dense()
     assert (seen.places.ids == NO_INSTANCE).sum() > len(positive), "the rest is background"
     assert seen.slots.embeddings.shape == (len(seen.slots.ids), 256)
     assert (seen.slots.ids >= 0).sum() == len(positive), "positives come first"
@@ -162,8 +119,7 @@ def test_queries_are_found_behind_denoising_groups_and_in_every_layer(
     options = {"dino": {"num_queries": 50}}.get(name, {})
     config = detector(name)
     config.update(options)
-    monkeypatch.setattr(f"{__name__}.detector", lambda _: config)
-    seen = Seen(name, adapter={"num_slots": 0})
+    seen = Seen(config, adapter={"num_slots": 0})
     decoder = seen.calls[1:] if name == "dino" else seen.calls  # DINO's first call is its encoder's
     found = dict(zip(*map(Tensor.tolist, (seen.places.index, seen.places.ids)), strict=True))
     layers = 0

@@ -39,7 +39,7 @@ def theirs() -> Iterator[None]:
 
 
 def model(head: object) -> ConfigDict:
-    return ConfigDict(type="SingleStageDetector", bbox_head={"type": head})
+    return ConfigDict(type="SingleStageDetector", backbone={"type": "ResNet"}, bbox_head={"type": head})
 
 
 @pytest.mark.parametrize("head", ["theirs.RetinaHead", DERIVED])

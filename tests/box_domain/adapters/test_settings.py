@@ -7,8 +7,9 @@ import torch
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters import adapter_for
-from aligndet.box_domain.adapters.matches import LEFT_OUT, Match, best_or
+from aligndet.box_domain.adapters.matches import Match, best_or
 from aligndet.box_domain.adapters.roi import RoIAdapter, jitter
+from aligndet.box_domain.adapters.roster import LEFT_OUT
 from aligndet.box_domain.adapters.score import OverlapAdapter
 from aligndet.box_domain.slots import NO_INSTANCE
 from tests.small import detector
@@ -65,8 +66,9 @@ def test_enough_overlap_or_the_best_of_a_proposal() -> None:
 
 def test_paa_keeps_what_overlaps_half_or_most() -> None:
     ids = torch.tensor([0, 0, 0, 1, 1, NO_INSTANCE])
-    match = Match(ids, torch.tensor([0.9, 0.51, 0.49, 0.3, 0.2, 0.0]), None)
-    kept = OverlapAdapter.ids_from(object.__new__(OverlapAdapter), match)
+    none = torch.zeros(0)
+    match = Match(none, none, none, overlaps=torch.tensor([0.9, 0.51, 0.49, 0.3, 0.2, 0.0]))
+    kept = OverlapAdapter.thinned(object.__new__(OverlapAdapter), ids, match)
     assert kept.tolist() == [0, 0, LEFT_OUT, 1, LEFT_OUT, NO_INSTANCE]
 
 
