@@ -14,6 +14,7 @@ DISTRIBUTION = {
     "cv2": "opencv-python",
     "sklearn": "scikit-learn",
     "skimage": "scikit-image",
+    "yaml": "pyyaml",
     "distributed": "dask",
     "PIL": "pillow",
 }

@@ -2,7 +2,7 @@
 
 from aligndet.common.images.header import most_pixels
 from aligndet.common.images.kinds import SUFFIXES
-from aligndet.common.images.listing import list_images, refuse_equal_ids
+from aligndet.common.images.listing import list_images
 from aligndet.common.images.reading import (
     Picture,
     UnreadableImageError,
@@ -23,7 +23,6 @@ __all__ = [
     "most_pixels",
     "open_image",
     "read_image",
-    "refuse_equal_ids",
     "refuse_too_large",
     "stamp_of",
 ]

@@ -6,13 +6,13 @@ import glob
 import os
 from pathlib import Path
 
-import numpy as np
-
-from aligndet.common.coco import bad_entry, stream_coco
 from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
 from aligndet.common.images.folders import add_folder
 from aligndet.common.images.kinds import SUFFIXES, is_hidden
+from aligndet.common.labels.coco import read_coco_tables
+from aligndet.common.labels.images import image_entries
+from aligndet.common.notices import warn
 
 #: Names of files that list images by name, one on each line.
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
@@ -117,26 +117,18 @@ def _lines(source: Path) -> list[str]:
 
 
 def _of_coco(path: Path) -> ImageTable:
+    tables = read_coco_tables(path, ("images",), boxes=False)
+    names, ids = image_entries(tables)
+    notes = list(tables.notes)
+    for note in notes:
+        if note.kind == "refused":
+            raise InputError(f"{path}: {note}")
+    if notes:
+        warn(f"{path}: {'; '.join(f'{note.kind}: {note}' for note in notes)}")
     table = ImageTable()
-    for key, place, value in stream_coco(path):
-        if key == "images":
-            try:
-                table.add(str(value["file_name"]), int(value["id"]))
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise bad_entry(path, key, place, value, error) from error
-    refuse_equal_ids(path, table)
+    for name, number in zip(names, ids, strict=True):
+        table.add(name, number)
     return table.without_equal_names()
-
-
-def refuse_equal_ids(path: Path, table: ImageTable) -> None:
-    """Refuse a file that gives two images one id.
-
-    Raises:
-        InputError: names the file and the id.
-    """
-    ids, counts = np.unique(np.array(table.ids, np.int64), return_counts=True)
-    if len(ids) != len(table):
-        raise InputError(f"{path}: image ids are not unique: {ids[counts > 1][0]} stands for several images")
 
 
 def _guess_root(source: Path, entries: ImageTable) -> Path:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aligndet.common.coco import bad_entry, stream_coco
-from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
-from aligndet.common.images import refuse_equal_ids
-from aligndet.proposals.formats.columns import BoxTable, gather
+from aligndet.common.labels.reader import read_labels
+from aligndet.proposals.formats.columns import gather
 from aligndet.proposals.store import ProposalStore
 
 
@@ -25,60 +22,30 @@ def read_coco(path: Path) -> ProposalStore:
     Raises:
         InputError: no COCO json, or an annotation of an image that is not listed.
     """
-    images, boxes, categories, info = ImageTable(), BoxTable(), {}, {}
-    seen = set()
-    for key, place, value in stream_coco(path):
-        seen.add(key)
-        try:
-            if key == "images":
-                size = value.get("width", -1), value.get("height", -1)
-                images.add(str(value["file_name"]), int(value["id"]), *map(int, size))
-            elif key == "annotations" and not (value.get("iscrowd") or value.get("ignore")):
-                category = value.get("category_id", 1)
-                boxes.add(value["image_id"], value["bbox"], value.get("score"), category)
-            elif key == "categories":
-                categories[int(value["id"])] = str(value.get("name", value["id"]))
-            elif key == "info" and isinstance(value, dict):
-                info = value
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise bad_entry(path, key, place, value, error) from error
-    if not {"images"} <= seen:
-        raise InputError(f"{path}: expected a COCO json with lists 'images' and 'annotations'")
+    labels = read_labels(path, proposals=True)
+    images = ImageTable()
+    for name, number, size in zip(
+        labels.names, labels.image_ids.tolist(), labels.sizes.tolist(), strict=True
+    ):
+        images.add(name, number, *size)
+    info = labels.head.get("info")
+    info = dict(info) if isinstance(info, dict) else {}
     skipped = info.pop("skipped", [])
-    return _store(path, images, boxes, categories, info, skipped)
-
-
-def _store(
-    path: Path,
-    images: ImageTable,
-    boxes: BoxTable,
-    categories: dict[int, str],
-    info: dict[str, Any],
-    skipped: list[dict[str, str]],
-) -> ProposalStore:
-    ids, corners, scores, kinds = boxes.columns()
-    refuse_equal_ids(path, images)
-    rows = _places(ids, images.ids)
-    if (rows < 0).any():
-        raise InputError(f"{path}: an annotation names image {ids[rows < 0][0]}, which is not in 'images'")
-    labels = None
-    if len(categories) > 1:
-        labels = _places(kinds, list(categories))
-        if (labels < 0).any():
-            raise InputError(f"{path}: an annotation has a category_id that is not in 'categories'")
-        names = list(categories.values())
+    clusters = None
+    if len(labels.classes) > 1:
+        clusters = labels.labels.astype(np.int64)
+        names = list(labels.classes)
         info = {**info, "clusters": {**_clusters(info), "clusters": len(names), "names": names}}
-    return gather(images, rows, corners, scores, labels, info, skipped)
-
-
-def _places(values: np.ndarray, listed: Sequence[int]) -> np.ndarray:
-    """(n,) int64: where in `listed` each of the values stands, -1 where it does not."""
-    numbers = np.array(listed, np.int64)
-    if not len(numbers):
-        return np.full(len(values), -1, np.int64)
-    order = np.argsort(numbers, kind="stable")
-    nearest = order[np.searchsorted(numbers, values, sorter=order).clip(max=len(numbers) - 1)]
-    return np.where(numbers[nearest] == values, nearest, -1)
+    real = ~labels.crowd
+    return gather(
+        images,
+        labels.rows[real],
+        labels.xyxy[real].astype(np.float32),
+        labels.scores[real],
+        clusters if clusters is None else clusters[real],
+        info,
+        skipped if isinstance(skipped, list) else [],
+    )
 
 
 def _clusters(info: dict[str, Any]) -> dict[str, Any]:
