@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
+from torchvision.ops import StochasticDepth
 
 
 def freeze(backbone: nn.Module) -> None:
@@ -13,17 +14,30 @@ def freeze(backbone: nn.Module) -> None:
 
 
 def hold_still(backbone: nn.Module) -> None:
-    """Put norms, dropout and drop-path into evaluation mode, and nothing else.
+    """Put what counts or draws into evaluation mode, and freeze anew what ``train()`` may have set free.
 
     Other modules keep their mode, because some compute something else by it: TridentResNet gives its three
     branches in training mode only.
     """
+    freeze(backbone)
     for module in backbone.modules():
-        if is_random(module) or isinstance(module, _NormBase):
+        if keeps_count(module) or is_random(module):
             module.training = False
 
 
+def keeps_count(module: nn.Module) -> bool:
+    """Tell whether a layer may keep statistics of what passes: norms, and every layer with a buffer."""
+    return isinstance(module, _NormBase) or bool(module._buffers)
+
+
 def is_random(module: nn.Module) -> bool:
-    """Tell whether a layer draws random numbers in training: dropout, attention with dropout, drop-path."""
-    drop_path = hasattr(module, "drop_prob")  # mmcv's and timm's
-    return drop_path or isinstance(module, (_DropoutNd, nn.MultiheadAttention))
+    """Tell whether a layer draws random numbers in training: dropout, attention with dropout, drop-path.
+
+    A layer that hands its own mode to a function (``F.dropout(x, self.attn_drop, self.training)``) is known
+    by a rate that it keeps under a name with ``drop`` in it, or in a dropout layer of its own.
+    """
+    if isinstance(module, (_DropoutNd, nn.MultiheadAttention, StochasticDepth, nn.RReLU)):
+        return True
+    rates = [value for name, value in vars(module).items() if "drop" in name]
+    rates += [layer.p for layer in module.children() if isinstance(layer, _DropoutNd)]
+    return any(isinstance(rate, float) and rate > 0 for rate in rates)
