@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from aligndet.common.files import write_bytes
+from aligndet.synthetic.pictures import LEAST_SIZE, encode
 from aligndet.synthetic.scene import Scene, render_scene
 from aligndet.synthetic.shapes import CLASSES
 
@@ -39,8 +39,8 @@ def write_dataset(out: Path, counts: Mapping[str, int], size: int = 256, seed: i
     unknown = sorted(set(counts) - set(SPLITS))
     if unknown:
         raise ValueError(f"unknown split {', '.join(unknown)}; expected {', '.join(SPLITS)}")
-    if size < 64:
-        raise ValueError(f"size={size}: demo images need a side of at least 64 pixels")
+    if size < LEAST_SIZE:
+        raise ValueError(f"size={size}: generated images need a side of at least {LEAST_SIZE} pixels")
     files = {}
     for split, count in counts.items():
         content = _write_split(out, split, count, size, seed)
@@ -60,8 +60,7 @@ def _write_split(out: Path, split: str, count: int, size: int, seed: int) -> dic
     for number in range(count):
         scene = scene_of(split, number, size, seed)
         name = f"{split}/{number:06d}.jpg"
-        data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-        write_bytes(out / "images" / name, data.tobytes())
+        write_bytes(out / "images" / name, encode(scene.image, ".jpg"))
         images.append({"id": number + 1, "file_name": name, "width": size, "height": size})
         if split != "unlabelled":
             annotations += _annotations(scene, number + 1, len(annotations) + 1)
