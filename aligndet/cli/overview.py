@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import platform
 
 #: Command words and the module that answers them.
 COMMANDS: dict[str, str] = {
@@ -53,19 +51,6 @@ aligndet pretrain mmdet::retinanet/retinanet_r50_fpn_1x_coco.py photos/ --out ru
 aligndet compare my_detector.py --start random= --start aligndet=runs/photos/detector.pth --train train.json --val val.json --images photos/
 """.strip()  # noqa: E501
 
-DISTRIBUTIONS = (
-    "torch",
-    "onedl-mmengine",
-    "mmengine",
-    "onedl-mmcv",
-    "mmcv",
-    "mmcv-lite",
-    "onedl-mmdetection",
-    "mmdet",
-    "onedl-mmpretrain",
-    "mmpretrain",
-)
-
 
 def overview() -> str:
     """List every command under a heading, one line each, and the three typical commands."""
@@ -88,18 +73,9 @@ def group_help(group: str) -> str:
 
 def version() -> str:
     """Name this package, Python and the packages it works with, by installed distribution."""
-    versions = [f"aligndet {aligndet_version()}", f"Python {platform.python_version()}"]
-    for name in DISTRIBUTIONS:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(versions)
+    from aligndet.doctor.versions import deciding_versions
 
-
-def aligndet_version() -> str:
-    """The version in the source, which a clone that is not installed has, too."""
-    return str(importlib.import_module("aligndet").__version__)
+    return ", ".join(f"{name} {number}" for name, number in deciding_versions().items())
 
 
 def _line(command: str) -> str:

@@ -16,7 +16,7 @@ import tarfile
 import time
 from pathlib import Path
 
-DISTRIBUTIONS = ("onedl-mmcv", "mmcv")
+DISTRIBUTIONS, WITHOUT_OPERATORS = ("onedl-mmcv", "mmcv"), "mmcv-lite"
 PROBE = "import torch, mmcv._ext; print(mmcv._ext.__file__)"
 BUILD = ["--no-deps", "--no-build-isolation", "--no-cache-dir"]
 
@@ -31,13 +31,20 @@ def installed_mmcv() -> tuple[str, str]:
     """Name and version of the mmcv distribution to build.
 
     Raises:
-        SystemExit: none is installed.
+        SystemExit: none is installed, or one whose source has no operators.
     """
-    for name in DISTRIBUTIONS:
+    for name in (*DISTRIBUTIONS, WITHOUT_OPERATORS):
         try:
-            return name, importlib.metadata.version(name)
+            version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+        if name == WITHOUT_OPERATORS:
+            pip = f"{sys.executable} -m pip"
+            raise SystemExit(
+                f"{name} has no operators. To compile those of mmcv: {pip} uninstall -y {name} && "
+                f"{pip} install --no-deps --no-build-isolation mmcv=={version}"
+            )
+        return name, version
     raise SystemExit("mmcv is not installed: run `make setup` first.")
 
 

@@ -8,12 +8,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
+from aligndet.doctor.versions import deciding_versions
 from aligndet.pipeline.codec import as_plain
 from aligndet.pipeline.question import Question, differences
 from aligndet.pipeline.stage import Stage
@@ -22,10 +22,6 @@ from aligndet.pipeline.stamps import mark, stamps, unchanged
 FILE, SCRATCH = "run.json", ".aligndet"
 #: What the pipeline writes into its folder beside the outputs of stages.
 WRITTEN = (FILE, SCRATCH, "report.html", "metrics.jsonl", "log.txt")
-PACKAGES = (
-    *("torch", "torchvision", "numpy", "mmengine", "onedl-mmengine", "mmcv", "onedl-mmcv", "mmcv-lite"),
-    *("mmdet", "onedl-mmdetection", "mmpretrain", "onedl-mmpretrain", "timm"),
-)
 PENDING, RUNNING, DONE, FAILED, INTERRUPTED = "pending", "running", "done", "failed", "interrupted"
 
 
@@ -128,7 +124,7 @@ def new(question: Question, stages: list[Stage], command: str) -> RunFile:
         "asked": as_plain(question.decisive()),
         "directory": str(Path.cwd()),
         "seed": question.seed,
-        "versions": versions(),
+        "versions": deciding_versions(),
         "inputs": {},
         "state": PENDING,
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -156,19 +152,6 @@ def refuse_other(run: RunFile, question: Question, contents: dict[str, str]) -> 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
     return [name for name in before if name in now and before[name] != now[name]]
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide results."""
-    import platform
-
-    from aligndet import __version__
-
-    numbers = {"aligndet": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            numbers[name] = metadata.version(name)
-    return numbers
 
 
 def delete(folder: Path, names: tuple[str, ...] | list[str]) -> None:

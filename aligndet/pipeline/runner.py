@@ -13,6 +13,7 @@ from aligndet.common.console import Console, Progress
 from aligndet.common.errors import InputError
 from aligndet.common.machine import usable_cores
 from aligndet.common.signals import sigterm_unwinds
+from aligndet.doctor.versions import deciding_versions
 from aligndet.pipeline import checks, plan, run_file
 from aligndet.pipeline.codec import from_plain
 from aligndet.pipeline.contents import contents
@@ -58,7 +59,7 @@ def run_pipeline(
     checks.check_question(question)
     stages, before = plan.stages(question), _run_to_go_on_with(question, overwrite)
     checked = None
-    if not before or before.data["versions"] != run_file.versions():
+    if not before or before.data["versions"] != deciding_versions():
         console.say("checking every stage's config")
         checked = check_in_process(question)
     with run_file.locked(question.folder), sigterm_unwinds():
@@ -148,7 +149,7 @@ def _clear(question: Question, stages: list[Stage]) -> None:
 def _keep_check(run: RunFile, question: Question, checked: checks.CheckResult, console: Console) -> None:
     """Write down what the checks gave."""
     run.data["inputs"] = contents(question, checked.files)
-    run.data |= {"versions": run_file.versions(), "files": list(checked.files), "lengths": checked.lengths}
+    run.data |= {"versions": deciding_versions(), "files": list(checked.files), "lengths": checked.lengths}
     for text in checked.warnings:
         run.warn(text)
         console.say(f"warning: {text}")

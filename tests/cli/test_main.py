@@ -87,7 +87,7 @@ def test_version_names_what_is_installed(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["--version"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("aligndet ")
-    for name in ("Python 3.", "torch ", "mmengine "):
+    for name in ("python 3.", "torch ", "mmengine "):
         assert name in printed
 
 

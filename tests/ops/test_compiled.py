@@ -63,6 +63,25 @@ def test_wheel_without_working_operators_is_not_kept(tmp_path: Path, monkeypatch
     assert not wheel.exists()
 
 
+def test_mmcv_lite_is_told_from_no_mmcv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the extra of OpenMMLab's own family installs: the message has the way to operators."""
+    there = {"mmcv-lite": "2.1.0"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise builder.importlib.metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(builder.importlib.metadata, "version", version)
+    with pytest.raises(SystemExit, match=r"uninstall -y mmcv-lite && .* mmcv==2\.1\.0"):
+        builder.installed_mmcv()
+    there["mmcv"] = "2.1.0"
+    assert builder.installed_mmcv() == ("mmcv", "2.1.0")
+    there.clear()
+    with pytest.raises(SystemExit, match="make setup"):
+        builder.installed_mmcv()
+
+
 def test_progress_of_a_build(tmp_path: Path) -> None:
     assert builder.object_files(tmp_path) == (0, 0)
     folder = tmp_path / "build" / "temp.linux"

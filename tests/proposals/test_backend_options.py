@@ -1,4 +1,4 @@
-"""Options of proposal backends: a factory of any ordinary signature is served, a wrong value refused by name."""
+"""Options of proposal backends: any ordinary signature is served, a wrong value refused by name."""
 
 from __future__ import annotations
 

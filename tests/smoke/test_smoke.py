@@ -53,6 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images, labels, and the config of a user's tiny RetinaNet."""
     place = tmp_path_factory.mktemp("smoke")
     make_coco(place, 6)
+    make_coco(place, 2, seed=1)
     (place / "stock.py").write_text(STOCK.replace("DATA", str(place)))
     return place
 
@@ -133,7 +134,7 @@ def test_a_stock_config_is_checked(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_comparison_is_planned(folder: Path, exported: Path) -> None:
     words = [folder / "stock.py", "--start", "random=", "--start", f"aligndet={exported}"]
-    words += ["--train", folder / "0.json", "--val", folder / "0.json", "--images", folder / "images"]
+    words += ["--train", folder / "0.json", "--val", folder / "1.json", "--images", folder / "images"]
     words += ["--percent", 50, "--iters", 2, "--out", folder / "compared", "--dry-run", "--search-on", "val"]
     assert command("compare")(words) == 0
     assert not list((folder / "compared").glob("runs/*/result.json"))
