@@ -46,6 +46,7 @@ def pretrain(
     seeds: int | None = None,
     lr: Sequence[float] | None = None,
     compare_iters: int | None = None,
+    allow_leak: bool = False,
     iters: int | None = None,
     epochs: int | None = None,
     max_iters: int | None = None,
@@ -86,6 +87,7 @@ def pretrain(
         train_images, val_images: folders of their images; None is ``images``.
         finetune, compare: whether to; None is yes with labels.
         percent, seeds, lr, compare_iters: of the comparison.
+        allow_leak: compare although images of ``val`` are in ``train``.
         iters, epochs: of the box domain. max_iters: most iterations of every training.
         image_options, box_options, finetune_options: dotted config keys and their values.
         workers, gpus, amp, seed: of the machine, and of everything random.

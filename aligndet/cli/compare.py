@@ -22,7 +22,7 @@ Interrupted? The same command goes on.
 SETTINGS = (
     *("train", "val", "images", "train_images", "val_images", "search_on", "percent", "iters", "lr"),
     *("workers", "loaders", "threads", "seeds", "search_seeds", "batch", "schedule"),
-    *("save_every", "keep_checkpoints", "freeze_backbone", "imports", "out"),
+    *("save_every", "keep_checkpoints", "freeze_backbone", "imports", "allow_leak", "out"),
 )
 
 
@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "train neck and heads only, for every start (cheaper)"
     add("--freeze-backbone", action="store_true", help=text)
     options.add(parser, "--out", "default work_dirs/compare", default=Path("work_dirs/compare"))
+    options.add(parser, "--allow-leak")
     options.add(parser, "--dry-run")
     options.add(parser, "--trust")
     options.add(parser, "--cfg-options")

@@ -21,7 +21,9 @@ from aligndet.common.machine import usable_cores
 BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
 CONFIG_HELP = "config: a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
 PICTURE_HELP = "picture to write (.png or .jpg)"
-PROPOSALS_HELP = "proposal store (folder), COCO json, SoCo's json, or a proposal pickle of mmdet"
+PROPOSALS_HELP = (
+    "proposal store (folder), COCO json or results, SoCo's or SAM's json, a pickle of mmdet or detectron2"
+)
 WEIGHTS_HELP = "weights: a file, work dir, URL, timm:NAME, torchvision:NAME or mmpretrain::CONFIG"
 
 
@@ -57,6 +59,10 @@ TABLE: dict[str, dict[str, Any]] = {
     "--iters": {"type": positive, "metavar": "N", "help": "iterations of training"},
     "--epochs": {"type": positive, "metavar": "N", "help": "epochs of training"},
     "--max-iters": {"type": positive, "metavar": "N", "help": "iterations of every training, at most"},
+    "--allow-leak": {
+        "action": "store_true",
+        "help": "go on although images of --val are in --train; verdicts say so",
+    },
     "--overwrite": {"action": "store_true", "help": "begin anew where results of other options lie"},
     "--dry-run": {"action": "store_true", "help": "check everything, say what would be done, do nothing"},
     "--trust": {
@@ -73,7 +79,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "--order": {
         "type": paths.file,
         "metavar": "JSON",
-        "help": "COCO json whose images a list without names follows (mmdet 2.x pickles)",
+        "help": "COCO json of the images of a file without names (results, mmdet 2.x, detectron2)",
     },
     "--backend": {
         "default": "fast",

@@ -72,6 +72,7 @@ def _add_labels(group: argparse._ArgumentGroup) -> None:
     options.add(group, "--percent", "default 10 100", default=[10.0, 100.0])
     options.add(group, "--seeds")
     options.add(group, "--lr", default=[])
+    options.add(group, "--allow-leak")
     text = "iterations of each run of the comparison (default 1000)"
     group.add_argument("--compare-iters", type=values.positive, metavar="N", help=text)
 

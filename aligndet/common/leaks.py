@@ -100,12 +100,12 @@ def find_leak(first: ImageSet, second: ImageSet, near: bool = True) -> Leak:
         near: look for near copies, too.
     """
     ours, theirs = _files(first), _files(second)
-    same = {name: theirs.real[real] for name, real in ours.real_of.items() if real in theirs.real}
-    rest = [name for name in ours.real_of if name not in same]
+    same = {name: theirs.names[file] for name, file in ours.files.items() if file in theirs.names}
+    rest = [name for name in ours.files if name not in same]
     copies = _copies(rest, ours, theirs)
     rest = [name for name in rest if name not in copies]
-    searched = near and len(rest) + len(theirs.real_of) <= MOST_OPENED
-    looks = _near(rest, first.folder, list(theirs.real_of), second.folder) if searched else {}
+    searched = near and len(rest) + len(theirs.files) <= MOST_OPENED
+    looks = _near(rest, first.folder, list(theirs.files), second.folder) if searched else {}
     return Leak(
         first.title,
         second.title,
@@ -119,26 +119,24 @@ def find_leak(first: ImageSet, second: ImageSet, near: bool = True) -> Leak:
 
 @dataclass(frozen=True)
 class _Files:
-    """The files of a set: real path by name and back, and names by length in bytes."""
+    """The files of a set: device and inode by name, and back, and names by length in bytes."""
 
     folder: Path
-    real_of: dict[str, str]
-    real: dict[str, str]
+    files: dict[str, tuple[int, int]]
+    names: dict[tuple[int, int], str]
     sizes: dict[int, list[str]]
 
 
 def _files(images: ImageSet) -> _Files:
     files = _Files(images.folder, {}, {}, {})
     for name in images.names:
-        path = os.path.join(images.folder, name)
         try:
-            size = os.stat(path).st_size
+            status = os.stat(os.path.join(images.folder, name))
         except (OSError, ValueError):
             continue
-        real = os.path.realpath(path)
-        files.real_of[name] = real
-        files.real.setdefault(real, name)
-        files.sizes.setdefault(size, []).append(name)
+        files.files[name] = status.st_dev, status.st_ino
+        files.names.setdefault(files.files[name], name)
+        files.sizes.setdefault(status.st_size, []).append(name)
     return files
 
 

@@ -43,6 +43,7 @@ def make_settings(
     freeze_backbone: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     imports: Sequence[str] = (),
+    allow_leak: bool = False,
     out: File = Path("work_dirs/compare"),
 ) -> Settings:
     """Make the question from plain values; the arguments are the options of ``aligndet compare``.
@@ -94,6 +95,7 @@ def make_settings(
         freeze_backbone=freeze_backbone,
         cfg_options=dict(cfg_options or {}),
         imports=(imports,) if isinstance(imports, str) else tuple(imports),
+        allow_leak=allow_leak,
     )
 
 

@@ -27,7 +27,7 @@ def _header(baseline: str) -> list[str]:
     ]
 
 
-def _row(arm: Arm) -> list[str]:
+def _row(results: Results, arm: Arm) -> list[str]:
     _, *others = metric_names()
     cells = [f"{arm.percent:g} %", arm.start]
     main = arm.spread()
@@ -40,13 +40,16 @@ def _row(arm: Arm) -> list[str]:
     if gain is None:
         return [*cells, "", ""]
     interval = f" [{gain.low:+.2f}, {gain.high:+.2f}]" if gain.n > 1 else ""
-    return [*cells, f"{gain.mean:+.2f}{interval}", gain.verdict]
+    return [*cells, f"{gain.mean:+.2f}{interval}", results.verdict(arm)]
 
 
 def to_markdown(results: Results) -> str:
     """Write table, notes and learning-rate search as Markdown."""
     names = ", ".join(metric_names())
-    parts = ["# Did it help?", markdown_table(_header(results.baseline), [_row(arm) for arm in results.arms])]
+    parts = [
+        "# Did it help?",
+        markdown_table(_header(results.baseline), [_row(results, arm) for arm in results.arms]),
+    ]
     parts.append(
         f"{names}: COCO box measures in points (0..100), mean over seeds. Runs of equal seed share labels, "
         "data order and training seed; the interval is the paired t interval over seeds. *helped* and *hurt* "

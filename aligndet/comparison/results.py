@@ -10,6 +10,9 @@ from aligndet.comparison.plan import at_edge
 from aligndet.comparison.settings import Settings
 from aligndet.comparison.statistics import PairedDifference, Spread, paired_difference, spread
 
+#: Put behind a verdict on images that were trained on.
+LEAKED = " (on leaked images)"
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -46,13 +49,23 @@ class Arm:
 
 @dataclass(frozen=True)
 class Results:
-    """Holds all arms by fraction, the search behind them and what a reader must be told."""
+    """Holds all arms by fraction, the search behind them and what a reader must be told.
+
+    Attributes:
+        leak: images reported on that were trained on, in words; empty for none.
+    """
 
     baseline: str
     arms: tuple[Arm, ...]
     search: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
     conditions: dict[str, Any] = field(default_factory=dict)
+    leak: str = ""
+
+    def verdict(self, arm: Arm) -> str:
+        """Give the verdict on an arm with a difference; it says where it rests on leaked images."""
+        assert arm.difference is not None
+        return arm.difference.verdict + (LEAKED if self.leak else "")
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data for ``results.json``."""
@@ -62,7 +75,7 @@ class Results:
             entry |= {name: spread.mean for name in arm.scores if (spread := arm.spread(name))}
             if arm.difference:
                 del entry["difference"]["best"]
-                entry["difference"]["verdict"] = arm.difference.verdict
+                entry["difference"]["verdict"] = self.verdict(arm)
             arms.append(entry)
         return {
             "baseline": self.baseline,
@@ -70,6 +83,7 @@ class Results:
             "unit": "points, 0..100",
             "conditions": self.conditions,
             "notes": list(self.notes),
+            "leak": self.leak,
             "arms": arms,
             "search": list(self.search),
         }
@@ -106,7 +120,7 @@ def with_difference(arm: Arm, baseline: Arm | None) -> Arm:
 
 def notes_on(arms: Sequence[Arm], settings: Settings) -> list[str]:
     """List what a reader must be told: edges of the grid, divergence, failures, shared data."""
-    notes = []
+    notes = [f"{settings.leak}. This comparison says nothing about new images."] if settings.leak else []
     for arm in arms:
         where = f"{arm.start} at {arm.percent:g} %"
         if arm.edge:
@@ -145,4 +159,4 @@ def gather(
         }
         for o in searched
     )
-    return Results(name, arms, search, tuple(notes_on(arms, settings)), conditions)
+    return Results(name, arms, search, tuple(notes_on(arms, settings)), conditions, settings.leak)

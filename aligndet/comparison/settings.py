@@ -58,6 +58,8 @@ class Settings:
         freeze_backbone: train neck and heads only, for all starts: several times cheaper on a CPU.
         cfg_options: mmdet's ``--cfg-options``, applied before everything above.
         imports: modules of the user's that every run imports first.
+        allow_leak: compare although images to report on are among those to train on.
+        leak: which these are, in words; empty for none.
     """
 
     config: str
@@ -81,6 +83,8 @@ class Settings:
     freeze_backbone: bool = False
     cfg_options: dict[str, Any] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
+    allow_leak: bool = False
+    leak: str = ""
 
     @property
     def baseline(self) -> Start:

@@ -33,6 +33,7 @@ class Question:
         train, val: labels (COCO json). train_images, val_images: folders of their images.
         percent: label fractions of the comparison. seeds: paired seeds. lr: rates to try, empty for a grid.
         compare_iters, compare_batch, compare_schedule: of each run of the comparison; None is its default.
+        allow_leak: compare although images of ``val`` are in ``train``.
         iters, epochs: length of box-domain pre-training; None keeps the recipe's.
         max_iters: most iterations of every training.
         workers: processes that search proposals, and runs of the comparison at a time; 0 is all cores.
@@ -65,6 +66,7 @@ class Question:
     compare_iters: int | None = None
     compare_batch: int | None = None
     compare_schedule: str = "step"
+    allow_leak: bool = False
     iters: int | None = None
     epochs: int | None = None
     max_iters: int | None = None

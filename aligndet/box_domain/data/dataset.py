@@ -12,13 +12,17 @@ from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
-from aligndet.box_domain.data.loading import ProposalInstances
+from aligndet.box_domain.data.loading import MisfitError, ProposalInstances
 from aligndet.common.errors import InputError
+from aligndet.common.images import UnreadableImageError, read_image
+from aligndet.common.notices import warn
 from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.looked_at import look_at_images
 from aligndet.proposals.store import ProposalStore
 from aligndet.registry import DATASETS
 
 MAKE = "aligndet proposals make IMAGES OUT"
+KEYS = ("config key train_dataloader.dataset.ann_file", "config key train_dataloader.dataset.data_prefix.img")
 
 
 @DATASETS.register_module()
@@ -31,7 +35,8 @@ class ProposalDataset(BaseDetDataset):
     columns, held in memory and shared with forked workers.
 
     Classes are read from the file: one (``proposal``), or one per cluster. Images without a proposal are left
-    out, unless ``filter_cfg`` says otherwise.
+    out, unless ``filter_cfg`` says otherwise. An image that is gone, cannot be read, or has another size than
+    its proposals is named, once per loading process, and another takes its place; training goes on.
 
     Args:
         args, kwargs: as mmdet's BaseDetDataset; ``serialize_data`` has no meaning here.
@@ -41,7 +46,8 @@ class ProposalDataset(BaseDetDataset):
         rows: (n,) int64, the images of ``proposals`` that are used, in order.
 
     Raises:
-        InputError: the proposal file is missing or none, its images are missing, or none has a proposal.
+        InputError: the proposal file is missing or none, most of its images are missing or of another size,
+            or none has a proposal.
     """
 
     METAINFO = dict(classes=("proposal",))  # noqa: RUF012  mmengine's way
@@ -51,6 +57,7 @@ class ProposalDataset(BaseDetDataset):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("filter_cfg", {"filter_empty_gt": True, "min_size": 1})
+        self._unusable: set[int] = set()
         super().__init__(*args, **kwargs)
 
     def full_init(self) -> None:
@@ -138,17 +145,41 @@ class ProposalDataset(BaseDetDataset):
     def _image_path(self, row: int) -> str:
         return osp.join(self.data_prefix.get("img", ""), self.proposals.file_name(row))
 
+    def prepare_data(self, idx: int) -> Any:
+        """One image through the pipeline; None (mmengine takes another) where it cannot be used."""
+        if self.test_mode:
+            return super().prepare_data(idx)
+        row = int(self.rows[idx])
+        if row in self._unusable:
+            return None
+        try:
+            return super().prepare_data(idx)
+        except Exception as error:
+            path = self._image_path(row)
+            if not isinstance(error, MisfitError) and ("://" in path or _is_readable(path)):
+                raise  # the pipeline's own fault
+            self._unusable.add(row)
+            count = len(self._unusable)
+            warn(f"{path} cannot be used ({error}); another image takes its place ({count} so far)")
+            return None
+
     def _check_images(self) -> None:
-        """Look for a few of the images, so that a wrong folder fails here and not in a worker."""
-        paths = [self._image_path(int(row)) for row in self.rows[:: max(1, len(self.rows) // 20)]]
-        tried = [Path(path) for path in paths if "://" not in path]
-        missing = [path for path in tried if not path.is_file()]
-        if missing:
-            raise InputError(
-                f"{len(missing)} of {len(tried)} images looked for are not there, e.g. {missing[0]}. The "
-                f"proposals in {self.ann_file} do not belong to the images in "
-                f"{self.data_prefix.get('img')} (config key train_dataloader.dataset.data_prefix.img)."
-            )
+        """Look at some of the images, so that a wrong folder fails here and not in a worker."""
+        folder = self.data_prefix.get("img", "")
+        if "://" in folder:
+            return
+        looked = look_at_images(self.proposals, self.rows, Path(folder))
+        looked.refuse_most(self.ann_file, folder, KEYS)
+        for text in looked.warnings():
+            warn(text)
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        read_image(Path(path))
+    except UnreadableImageError:
+        return False
+    return True
 
 
 def _classes(store: ProposalStore) -> tuple[str, ...]:

@@ -11,7 +11,12 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
 from aligndet.common.errors import InputError
+from aligndet.proposals.looked_at import misfit
 from aligndet.registry import TRANSFORMS
+
+
+class MisfitError(ValueError):
+    """The image on disk is not the one that proposals were made on."""
 
 
 class ProposalInstances(Sequence[dict[str, Any]]):
@@ -62,6 +67,7 @@ class LoadProposals(BaseTransform):
 
         Raises:
             InputError: the data set is no ProposalDataset.
+            MisfitError: the image that was loaded is not of the size that its proposals are for.
         """
         instances = results["instances"]
         if not isinstance(instances, ProposalInstances):
@@ -69,7 +75,14 @@ class LoadProposals(BaseTransform):
                 "LoadProposals reads the samples of aligndet.ProposalDataset; for another data set put "
                 "dict(type='LoadAnnotations', with_bbox=True) into the pipeline instead"
             )
+        _refuse_other_size(results)
         results["gt_bboxes"] = HorizontalBoxes(torch.from_numpy(np.array(instances.boxes, dtype=np.float32)))
         results["gt_bboxes_labels"] = instances.labels
         results["gt_ignore_flags"] = np.zeros(len(instances), dtype=bool)
         return results
+
+
+def _refuse_other_size(results: dict[str, Any]) -> None:
+    loaded, width, height = results.get("ori_shape"), results.get("width"), results.get("height")
+    if loaded is not None and width and height and tuple(loaded[:2]) != (height, width):
+        raise MisfitError(misfit(str(results.get("img_path")), (loaded[1], loaded[0]), (width, height)))

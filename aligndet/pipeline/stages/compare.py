@@ -25,7 +25,7 @@ class CompareRequest:
         checkpoint: the pre-trained detector.
         labels, folders: to train on, to validate on, and their images.
         work_dir: of the comparison.
-        percent, seeds, lr, iters, batch, schedule: see :class:`..question.Question`.
+        percent, seeds, lr, iters, batch, schedule, allow_leak: see :class:`..question.Question`.
         options: dotted keys and values. workers: runs at a time. imports: of every run.
     """
 
@@ -42,6 +42,7 @@ class CompareRequest:
     iters: int = ITERS
     batch: int | None = None
     schedule: str = "step"
+    allow_leak: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     workers: int = field(default=1, metadata=NOT_DECISIVE)
     imports: tuple[str, ...] = field(default=(), metadata=NOT_DECISIVE)
@@ -79,6 +80,7 @@ def request_of(question: Question) -> CompareRequest:
         iters=min(iters, question.max_iters or iters),
         batch=question.compare_batch,
         schedule=question.compare_schedule,
+        allow_leak=question.allow_leak,
         options=question.finetune_options,
         workers=question.workers or usable_cores(),
         imports=question.imports,
@@ -126,6 +128,7 @@ def settings(request: CompareRequest, checked: bool = False) -> Any:
         iters=request.iters,
         batch=request.batch,
         schedule=request.schedule,
+        allow_leak=request.allow_leak,
         workers=request.workers,
         cfg_options=_options(request, checked),
         imports=request.imports,

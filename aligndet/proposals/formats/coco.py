@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aligndet.common.image_table import ImageTable
+from aligndet.common.labels.file import LabelFile
 from aligndet.common.labels.reader import read_labels
 from aligndet.proposals.formats.columns import gather
 from aligndet.proposals.store import ProposalStore
@@ -22,7 +23,11 @@ def read_coco(path: Path) -> ProposalStore:
     Raises:
         InputError: no COCO json, or an annotation of an image that is not listed.
     """
-    labels = read_labels(path, proposals=True)
+    return as_proposals(read_labels(path, proposals=True))
+
+
+def as_proposals(labels: LabelFile) -> ProposalStore:
+    """Labels as proposals; crowds, and boxes without a pixel in the image, are left out."""
     images = ImageTable()
     for name, number, size in zip(
         labels.names, labels.image_ids.tolist(), labels.sizes.tolist(), strict=True

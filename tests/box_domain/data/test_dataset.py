@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from aligndet.box_domain import LoadProposals, ProposalDataset, ProposalInstances
 from aligndet.common.errors import InputError
+from aligndet.common.images import content_stamp
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -64,8 +66,10 @@ def many(tmp_path: Path) -> Path:
     path = write(tmp_path, [])
     content = json.loads(path.read_text())
     content["images"] = [
-        {"id": 50 - i, "file_name": f"{i % 2}.jpg", "width": 64, "height": 60 + i} for i in range(10)
+        {"id": 50 - i, "file_name": f"{i}.jpg", "width": 64, "height": 60 + i} for i in range(10)
     ]
+    for i in range(10):
+        cv2.imwrite(str(tmp_path / "images" / f"{i}.jpg"), np.zeros((60 + i, 64, 3), np.uint8))
     content["categories"] = [{"id": 4, "name": "cluster_0"}, {"id": 3, "name": "cluster_1"}]
     rows = [(50 - i, n) for i in range(10) for n in range(i)]
     content["annotations"] = [
@@ -198,6 +202,74 @@ def test_proposals_of_other_images_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, [[0, 0, 20, 20]])
     with pytest.raises(InputError, match=r"do not belong to the images in .*elsewhere"):
         load(path, tmp_path / "elsewhere")
+
+
+def sized(tmp_path: Path, sizes: list[tuple[int, int]]) -> Path:
+    """A store of six images of 64 x 48 px, some then overwritten by others (width, height), or removed."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    with StoreWriter(tmp_path / "store") as writer:
+        for number in range(6):
+            path = folder / f"{number}.png"
+            cv2.imwrite(str(path), np.full((48, 64, 3), number, np.uint8))
+            boxes = np.array([[4, 5, 24, 35]])
+            writer.append(path.name, number + 1, (64, 48), boxes, content_stamp(path))
+    for number, (width, height) in enumerate(sizes):
+        if width:
+            cv2.imwrite(str(folder / f"{number}.png"), np.full((height, width, 3), 9, np.uint8))
+        else:
+            (folder / f"{number}.png").unlink()
+    return tmp_path / "store"
+
+
+LOAD = [{"type": "LoadImageFromFile"}, {"type": "aligndet.LoadProposals"}]
+
+
+def test_images_that_are_gone_or_of_another_size_are_replaced_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither ends the training, and no box is put on an image that it does not belong to."""
+    said: list[str] = []
+    monkeypatch.setattr("aligndet.box_domain.data.dataset.warn", said.append)
+    data = load(sized(tmp_path, [(0, 0), (32, 24)]), tmp_path / "images")
+    assert said == [
+        f"1 of 6 images looked at are not there; others take their places, e.g. {tmp_path}/images/0.png",
+        "1 of 6 images looked at have another size than their proposals; others take their places, e.g. "
+        f"{tmp_path}/images/1.png is 32x24 px, its proposals are for 64x48",
+    ]
+    data.pipeline = Compose(LOAD)
+    assert [data.prepare_data(image) is None for image in (0, 1, 2, 0)] == [True, True, False, True]
+    assert [text.split("images/")[1][:5] for text in said[2:]] == ["0.png", "1.png"]
+    assert said[3].endswith("another image takes its place (2 so far)")
+    shapes = {data[image % 6]["img_shape"] for image in range(12)}
+    assert shapes == {(48, 64)}
+    data.test_mode = True
+    with pytest.raises(FileNotFoundError):
+        data.prepare_data(0)
+
+
+def test_images_resized_after_the_proposals_are_refused(tmp_path: Path) -> None:
+    store = sized(tmp_path, [(32, 24)] * 4)
+    message = r"4 of 6 images .*0\.png is 32x24 px, its proposals are for 64x48\. .*convert .*--images"
+    with pytest.raises(InputError, match=message):
+        load(store, tmp_path / "images")
+
+
+def test_other_pictures_of_the_same_size_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that were renamed into each other's places are noticed by their hashes."""
+    said: list[str] = []
+    monkeypatch.setattr("aligndet.box_domain.data.dataset.warn", said.append)
+    assert len(load(sized(tmp_path, [(64, 48)] * 2), tmp_path / "images")) == 6
+    assert [text.split(";")[0] for text in said] == [
+        "2 of 6 images looked at changed since their proposals were made"
+    ]
+
+
+def test_a_fault_of_the_pipeline_is_not_taken_for_a_broken_image(tmp_path: Path) -> None:
+    data = load(sized(tmp_path, []), tmp_path / "images")
+    data.pipeline = Compose([*LOAD, {"type": "Resize", "scale": "nonsense"}])
+    with pytest.raises(Exception, match="dsize"):
+        data.prepare_data(0)
 
 
 def test_zero_proposals_everywhere_is_an_error(tmp_path: Path) -> None:
