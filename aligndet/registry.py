@@ -25,6 +25,12 @@ MODELS = root.Registry("model", parent=root.MODELS, scope="aligndet", locations=
 HOOKS = root.Registry("hook", parent=root.HOOKS, scope="aligndet", locations=LOCATIONS)
 TRANSFORMS = root.Registry("transform", parent=root.TRANSFORMS, scope="aligndet", locations=LOCATIONS)
 DATASETS = root.Registry("dataset", parent=root.DATASETS, scope="aligndet", locations=LOCATIONS)
+OPTIM_WRAPPER_CONSTRUCTORS = root.Registry(
+    "optimizer wrapper constructor",
+    parent=root.OPTIM_WRAPPER_CONSTRUCTORS,
+    scope="aligndet",
+    locations=LOCATIONS,
+)
 
 
 def default_scope(config: Mapping[str, Any]) -> str:

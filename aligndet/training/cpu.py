@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from mmengine.registry import MODEL_WRAPPERS
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import MODEL_WRAPPERS, OPTIM_WRAPPERS
 from torch import nn
 
 from aligndet.common.notices import warn
@@ -16,8 +18,11 @@ from aligndet.common.notices import warn
 
 def without_gpu(config: Config) -> None:
     """Take from a config, in place, what a CPU cannot do: mixed precision, NCCL."""
-    if config.optim_wrapper.get("type") == "AmpOptimWrapper":
-        warn("no GPU: trained in full precision, though the config asks for AmpOptimWrapper")
+    kind = config.optim_wrapper.get("type")
+    if isinstance(kind, str):
+        kind = OPTIM_WRAPPERS.get(kind)
+    if inspect.isclass(kind) and issubclass(kind, AmpOptimWrapper):
+        warn(f"no GPU: trained in full precision, though the config asks for {kind.__name__}")
         config.optim_wrapper.type = "OptimWrapper"
         for key in ("dtype", "loss_scale", "use_fp64"):
             config.optim_wrapper.pop(key, None)

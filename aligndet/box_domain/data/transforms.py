@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
+from mmcv.transforms import BaseTransform, RandomChoice
 from mmdet.datasets.transforms import PackDetInputs
 
 from aligndet.box_domain.slots import IMAGE_STRIDE
@@ -69,3 +69,20 @@ class PackView(PackDetInputs):
         instances.instance_ids = instances.labels % IMAGE_STRIDE
         instances.labels = instances.labels // IMAGE_STRIDE
         return packed
+
+
+@TRANSFORMS.register_module()
+class ColourOfFloats(RandomChoice):
+    """One of several colour operations, which are made for bytes, on images whose loader gives floats.
+
+    ``img (H, W, 3)``, values between 0 and 255; it is a float image again behind the operation. Arguments as
+    mmcv's RandomChoice.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Draw an operation and apply it."""
+        kind = results["img"].dtype
+        results["img"] = np.clip(np.rint(results["img"]), 0, 255).astype(np.uint8)
+        results = super().transform(results)
+        results["img"] = results["img"].astype(kind)
+        return results

@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 import aligndet
-from aligndet.box_domain.adapters import Adapter, adapter_for
+from aligndet.box_domain.adapters import Adapter, adapter_for, refuse_config
 from aligndet.box_domain.recipe.hooks import custom_hooks, default_hooks
 from aligndet.box_domain.recipe.loader import train_dataloader
 from aligndet.box_domain.recipe.optimiser import family_of, optim_wrapper
@@ -77,6 +77,7 @@ def pretraining_config(stock: Config, proposals: str, images: str, table: Table 
         raise InputError(f"config {stock.filename}: no model in this config; give one that trains a detector")
     table = table if table is not None else Table()
     with scope_of(stock):
+        refuse_config(stock)
         recipe = _recipe(stock, adapter_for(ConfigDict(stock.model)), table)
         store = read_proposals(proposals)
         table.kept("model, data_preprocessor", "model.detector")

@@ -16,7 +16,7 @@ train_dataloader = dict(
             dict(type="aligndet.LoadProposals"),
             dict(type="aligndet.SampleProposals", num=50),
             dict(type="aligndet.NumberProposals"),
-            dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
+            dict(type="mmdet.MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
         ]
     )
 )

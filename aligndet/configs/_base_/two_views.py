@@ -2,22 +2,23 @@
 # Other images:  --cfg-options train_dataloader.dataset.ann_file=PROPOSALS train_dataloader.dataset.data_prefix.img=DIR/
 colour = [  # one of these, or none, per view
     [],
-    [dict(type="AutoContrast")],
-    [dict(type="Equalize")],
-    [dict(type="Solarize", min_mag=25.6)],
-    [dict(type="Color", min_mag=0.28)],
-    [dict(type="Contrast", min_mag=0.28)],
-    [dict(type="Brightness", min_mag=0.28)],
-    [dict(type="Sharpness", min_mag=0.28)],
-    [dict(type="Posterize", min_mag=4.0, max_mag=8.0)],
+    [dict(type="mmdet.AutoContrast")],
+    [dict(type="mmdet.Equalize")],
+    [dict(type="mmdet.Solarize", min_mag=25.6)],
+    [dict(type="mmdet.Color", min_mag=0.28)],
+    [dict(type="mmdet.Contrast", min_mag=0.28)],
+    [dict(type="mmdet.Brightness", min_mag=0.28)],
+    [dict(type="mmdet.Sharpness", min_mag=0.28)],
+    [dict(type="mmdet.Posterize", min_mag=4.0, max_mag=8.0)],
 ]
 view = [
     dict(
         type="RandomChoiceResize",
         scales=[(1333, 640), (1333, 672), (1333, 704), (1333, 736), (1333, 768), (1333, 800)],
         keep_ratio=True,
+        resize_type="mmdet.Resize",
     ),
-    dict(type="RandomFlip", prob=0.5),
+    dict(type="mmdet.RandomFlip", prob=0.5),
     dict(type="RandomChoice", transforms=colour),
     dict(type="aligndet.PackView"),
 ]
@@ -26,7 +27,7 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=True),
-    batch_sampler=dict(type="AspectRatioBatchSampler"),
+    batch_sampler=dict(type="mmdet.AspectRatioBatchSampler"),
     dataset=dict(
         type="aligndet.ProposalDataset",
         ann_file="data/coco/proposals/train2017",
@@ -36,7 +37,7 @@ train_dataloader = dict(
             dict(type="aligndet.LoadProposals"),
             dict(type="aligndet.SampleProposals", num=80),
             dict(type="aligndet.NumberProposals"),
-            dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
+            dict(type="mmdet.MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
         ],
     ),
 )

@@ -11,8 +11,13 @@ model = dict(
 )
 
 view = [
-    dict(type="RandomChoiceResize", scales=[(224, 224), (256, 256), (288, 288)], keep_ratio=True),
-    dict(type="RandomFlip", prob=0.5),
+    dict(
+        type="RandomChoiceResize",
+        scales=[(224, 224), (256, 256), (288, 288)],
+        keep_ratio=True,
+        resize_type="mmdet.Resize",
+    ),
+    dict(type="mmdet.RandomFlip", prob=0.5),
     dict(type="RandomChoice", transforms={{_base_.colour}}),
     dict(type="aligndet.PackView"),
 ]
@@ -26,7 +31,7 @@ train_dataloader = dict(
             dict(type="aligndet.LoadProposals"),
             dict(type="aligndet.SampleProposals", num=30, among=40),
             dict(type="aligndet.NumberProposals"),
-            dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
+            dict(type="mmdet.MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
         ],
     ),
 )

@@ -8,7 +8,12 @@ _base_ = "../box_domain/retinanet_lite0_256px.py"
 model = dict(detector="{{ fileDirname }}/retinanet_r18.py", adapter=dict(embed_dim=128, num_slots=192))
 
 view = [
-    dict(type="RandomChoiceResize", scales=[(160, 160), (176, 176), (192, 192)], keep_ratio=True),
+    dict(
+        type="RandomChoiceResize",
+        scales=[(160, 160), (176, 176), (192, 192)],
+        keep_ratio=True,
+        resize_type="mmdet.Resize",
+    ),
     *_base_.view[1:],
 ]
 train_dataloader = dict(
@@ -19,7 +24,7 @@ train_dataloader = dict(
             *_base_.train_dataloader.dataset.pipeline[:2],
             dict(type="aligndet.SampleProposals", num=20, among=40),
             _base_.train_dataloader.dataset.pipeline[3],
-            dict(type="MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
+            dict(type="mmdet.MultiBranch", branch_field=["online", "momentum"], online=view, momentum=view),
         ]
     ),
 )

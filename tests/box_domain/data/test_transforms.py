@@ -52,7 +52,7 @@ def pipeline(extra: list[Any] | None = None, colour: bool = False) -> Compose:
     """The configs' own pipeline; without colour, so that colours can be read back."""
     steps = Config.fromfile(BASE).train_dataloader.dataset.pipeline
     for step in steps:
-        if step.type == "MultiBranch":
+        if step.type == "mmdet.MultiBranch":
             for branch in ("online", "momentum"):
                 view = [t for t in step[branch] if colour or t.type != "RandomChoice"]
                 step[branch] = view[:-1] + (extra or []) + view[-1:]
