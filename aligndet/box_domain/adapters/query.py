@@ -77,13 +77,19 @@ class QueryAdapter(Adapter):
         """Read the place of every query that was matched, in every layer, from its scores."""
         if not self.matches:
             self.misfit("never asked its assigner")
-        index = [self._carried(match) for match in self.matches]  # (queries,) each
-        images = [
-            torch.where((image := self.features.image_of(where)) < 0, number % len(samples), image)
-            for number, where in enumerate(index)
-        ]
-        ids = torch.cat(ids_of(self.matches, images, self.roster, self.names))  # (p,), over all matches
-        return matched_once(Places(torch.cat(index), ids))
+        carried = [self._carried(match) for match in self.matches]  # (queries,) each
+        images = [self._images(index, number % len(samples)) for number, index in enumerate(carried)]
+        index = torch.cat(carried)  # (p,), over all matches
+        ids = torch.cat(ids_of(self.matches, images, self.roster, self.names))  # (p,)
+        real = index != -FAR_BELOW  # where a head has fewer queries than it wants, it adds scores of zero
+        if not real.any():
+            self.misfit("does not show its assigner the scores of its classifier")
+        return matched_once(Places(index[real], ids[real]))
+
+    def _images(self, index: Tensor, turn: int) -> Tensor:
+        """Say which image queries at ``index (n,)`` belong to: the one whose turn it is, unless rows tell."""
+        image = self.features.image_of(index)  # (n,)
+        return torch.where((image < 0) | (index < 0), turn, image)
 
     def _carried(self, match: Match) -> Tensor:
         """Read the places of one match's queries."""

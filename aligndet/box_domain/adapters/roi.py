@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from mmdet.structures.bbox import bbox2roi, get_box_tensor
+from mmdet.structures.bbox import get_box_tensor
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -14,8 +14,7 @@ from aligndet.box_domain.adapters.base import Adapter, Detector, Losses, serves
 from aligndet.box_domain.adapters.classifiers import Classifier, outputs
 from aligndet.box_domain.adapters.features import Features, Places
 from aligndet.box_domain.adapters.matches import Match, ids_of
-from aligndet.box_domain.adapters.recorders import CallRecorder
-from aligndet.box_domain.adapters.roi_reads import RoIReads
+from aligndet.box_domain.adapters.roi_reads import RoIReads, Sampled, SampleRecorder
 from aligndet.box_domain.adapters.roster import UNKNOWN
 
 
@@ -54,10 +53,10 @@ class RoIAdapter(Adapter):
         self.reads = RoIReads()
         super().__init__(detector, classifiers, **{"per": "batch", **options})
         self.reads.watch(getattr(detector.roi_head, "bbox_roi_extractor", None))
-        self.sampled: list[Any] = []
+        self.sampled: list[Sampled] = []
         heads = detector.roi_head.bbox_head
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-            head.get_targets = CallRecorder(head.get_targets, self.sampled)
+            head.get_targets = SampleRecorder(head.get_targets, self.sampled)
 
     @classmethod
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
@@ -102,13 +101,13 @@ class RoIAdapter(Adapter):
     def places(self, samples: list[Any]) -> Places:
         """Give ids to RoIs in the order in which heads read them: stages, images, positives, background."""
         matches, images, rois = [], [], [self.roster.boxes.new_zeros(0, 5)]
-        for (results, *_), _ in self.sampled:
+        for sampled in self.sampled:
             for turn in range(self.PER_ROI):
-                for number, result in enumerate(results):
+                for number, result in enumerate(sampled.results):
                     image = number % len(samples)  # Trident repeats the batch, once per branch
                     matches.append(self.match_of(result, turn, self.roster.of(image)[1]))
                     images.append(torch.full_like(matches[-1].targets, image))
-                rois.append(bbox2roi([get_box_tensor(result.priors) for result in results]))  # (N, 5)
+                rois.append(sampled.rois)
         ids = torch.cat([self.roster.ids.new_zeros(0), *ids_of(matches, images, self.roster, self.names)])
         places = self.in_order(ids)
         if not self.reads.agree(torch.cat(rois), [len(call.x) for call in self.features.calls]):

@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from torch import Tensor, nn
+
+from aligndet.box_domain.adapters.recorders import named
+
+
+@dataclass
+class Sampled:
+    """Keeps what a box head was sampled for one stage.
+
+    Attributes:
+        results: mmdet's SamplingResult of each image.
+        rois: ``(N, 5)`` image of the batch, then xyxy, as they were: Grid R-CNN moves them later.
+    """
+
+    results: list[Any]
+    rois: Tensor
+
+
+class SampleRecorder:
+    """Stands where ``get_targets`` of a box head stood, and keeps what was sampled.
+
+    Args:
+        method: bound, of a head; its first parameter is the samples.
+        calls: where samples are kept.
+    """
+
+    def __init__(self, method: Any, calls: list[Sampled]) -> None:
+        self.method, self.calls = method, calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        results = next(iter(named(self.method, args, kwargs).values()))
+        self.calls.append(Sampled(results, bbox2roi([get_box_tensor(result.priors) for result in results])))
+        return self.method(*args, **kwargs)
 
 
 class RoIReads:

@@ -6,6 +6,7 @@ import torch
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.features import Call, Places
+from aligndet.box_domain.adapters.matches import Match
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE, Slots
 from tests.small import detector, fill, sample
@@ -34,11 +35,13 @@ class Seen:
         self.model.train()
         adapter = self.model.online_adapter
         self.calls: list[Call] = []
+        self.matches: list[Match] = []
         places = adapter.places
 
         def keep(samples: list[Any]) -> Places:
             self.places = places(samples)
             self.calls = list(adapter.features.calls)
+            self.matches = list(getattr(adapter, "matches", ()))
             return self.places
 
         setattr(adapter, "places", keep)  # noqa: B010  mypy knows it as a method
