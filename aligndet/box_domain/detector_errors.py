@@ -1,4 +1,4 @@
-"""What a detector of the user's cannot do in pre-training, said in terms of its config."""
+"""Faults of a user's detector in pre-training: mended, or said in terms of its config."""
 
 from __future__ import annotations
 
@@ -10,6 +10,25 @@ from typing import Any
 from torch import nn
 
 from aligndet.common.errors import InputError
+from aligndet.common.notices import warn
+
+#: No weight starts as large as this; memory that nobody initialised may be, or NaN.
+_TOO_LARGE = 1e6
+_STD = 0.02
+
+
+def mend_initial_values(detector: nn.Module) -> None:
+    """Give values to parameters that the detector's own rules leave as memory was, where that is seen.
+
+    ``nn.Parameter(torch.Tensor(4, 256))`` is such a one if no rule reaches it: Co-DETR's ``level_embeds``.
+    """
+    for name, value in detector.named_parameters():
+        if not bool((value.detach().abs() < _TOO_LARGE).all()):
+            nn.init.normal_(value, std=_STD)
+            warn(
+                f"model.detector: {type(detector).__name__} gives {name} no initial values; it starts at "
+                f"random, with a standard deviation of {_STD}"
+            )
 
 
 def check_arguments(detector: nn.Module, preprocessor: Any, given: Iterable[str]) -> None:

@@ -12,7 +12,10 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from aligndet.box_domain.adapters import adapter_for, boxes_only
+from aligndet.box_domain.adapters.distillation import refuse_inner_detectors
+from aligndet.box_domain.adapters.heads import head_config
 from aligndet.box_domain.contrast import box_contrast
+from aligndet.box_domain.detector_errors import check_arguments, mend_initial_values, naming
 from aligndet.box_domain.freezing import freeze, hold_still
 from aligndet.box_domain.momentum import follow, follower_of
 from aligndet.box_domain.slots import IMAGE_STRIDE
@@ -71,11 +74,20 @@ class BoxDomainPretrainer(BaseModel):
         super().__init__(
             data_preprocessor or preprocessor_of_views(config.pop("data_preprocessor", None)), init_cfg
         )
-        kind = adapter_for(config)
+        whole, kind = dict(config), adapter_for(config)
         config = boxes_only(config)
+        self.left_out = [key for key, value in whole.items() if value and not config.get(key)]
         kind.prepare(config, num_clusters)
-        classifiers = kind.classifiers(config)
-        self.online = MMDET_MODELS.build(config)
+        with naming(self.left_out, whole["type"]):
+            classifiers = kind.classifiers(config)
+            self.online = MMDET_MODELS.build(config)
+        refuse_inner_detectors(self.online)
+        if not classifiers:
+            raise InputError(
+                f"model.detector: no layer of {head_config(config)['type']} follows its num_classes, so it "
+                "has no classifier whose inputs could be compared (it may classify by given class vectors). "
+                "This head needs an adapter of its own: docs/adapters.md."
+            )
         self.online_adapter = kind(self.online, classifiers, **(adapter or {}))
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
@@ -85,28 +97,38 @@ class BoxDomainPretrainer(BaseModel):
         self.temperature, self.loss_weight, self.missing_key = temperature, loss_weight, missing_key
         self.register_load_state_dict_post_hook(_follow_if_not_loaded)
 
-    def loss(self, inputs: Views, data_samples: Views) -> dict[str, Any]:
+    def loss(self, inputs: Views, data_samples: Views, **more: Views) -> dict[str, Any]:
         """Compute the losses of one step: two views, two networks, one agreement.
 
         Args:
-            inputs: ``online`` and ``momentum``: ``(B, 3, H, W)`` each; H and W may differ.
+            inputs: ``online`` and ``momentum``: ``(B, C, H, W)`` each; H and W may differ.
             data_samples: DetDataSample lists under the same names, image by image the same.
+            more: what the detector's own data preprocessor gives beside them, under the same names.
 
         Returns:
             The box losses of the detector, ``loss_contrast``, and ``positives``, a count for the log.
+
+        Raises:
+            InputError: the detector and its data preprocessor do not fit, or it needs what was left out.
         """
         for view in ("online", "momentum"):
             number_instances(data_samples[view])
-        with torch.no_grad():
-            # (B, 3, H, W) -> k slots of width d, and the same with gradient -> q slots
-            keys, _ = self.momentum_adapter(self.momentum, inputs["momentum"], data_samples["momentum"])
-        queries, losses = self.online_adapter(self.online, inputs["online"], data_samples["online"])
+        batch = {"inputs": inputs, "data_samples": data_samples, **more}
+        preprocessor = getattr(self.data_preprocessor, "data_preprocessor", self.data_preprocessor)
+        check_arguments(self.online, preprocessor, batch)
+        with naming(self.left_out, type(self.online)):
+            with torch.no_grad():
+                # (B, C, H, W) -> k slots of width d, and the same with gradient -> q slots
+                keys, _ = self.momentum_adapter(self.momentum, **one_view(batch, "momentum"))
+            queries, losses = self.online_adapter(self.online, **one_view(batch, "online"))
         contrast = box_contrast(queries, keys, self.temperature, self.missing_key)  # (q, d), (k, d) -> ()
         losses["loss_contrast"] = self.loss_weight * contrast
         losses["positives"] = (queries.ids >= 0).sum().float()
         return losses
 
-    def forward(self, inputs: Views, data_samples: Views | None = None, mode: str = "loss") -> Any:
+    def forward(
+        self, inputs: Views, data_samples: Views | None = None, mode: str = "loss", **more: Views
+    ) -> Any:
         """Compute the losses of a step, which is all that a pre-trainer does of mmengine's ``mode``.
 
         Raises:
@@ -117,7 +139,7 @@ class BoxDomainPretrainer(BaseModel):
                 f"BoxDomainPretrainer has no mode {mode!r}: it does not detect. "
                 "Export a detector from its checkpoint (aligndet export) and fine-tune that."
             )
-        return self.loss(inputs, data_samples)
+        return self.loss(inputs, data_samples, **more)
 
     def follow(self, keep: float) -> None:
         """Move the momentum network towards the online one, or copy it where ``keep`` is 0."""
@@ -125,8 +147,20 @@ class BoxDomainPretrainer(BaseModel):
 
     def init_weights(self) -> None:
         """Initialise the online network by the rules of the detector and copy it to the momentum network."""
-        self.online.init_weights()
+        with self.online_adapter.originals.in_place():
+            self.online.init_weights()
+        mend_initial_values(self.online)
         self.follow(0.0)
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the user's hooks what they ask of their detector (``runner.model.bbox_head``): the online one's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            online = self.__dict__.get("_modules", {}).get("online")
+            if online is None or name.startswith("_"):
+                raise
+            return getattr(online, name)
 
     def train(self, mode: bool = True) -> BoxDomainPretrainer:
         """Set the mode of all modules, holding norms, dropout and drop-path of a frozen backbone still."""
@@ -140,6 +174,11 @@ def detector_config(detector: dict | str) -> ConfigDict:
     """Copy a model config that is given as such, or by the config it stands in."""
     model = read_config(detector).model if isinstance(detector, str) else detector
     return ConfigDict(copy.deepcopy(dict(model)))
+
+
+def one_view(batch: dict[str, Views], view: str) -> dict[str, Any]:
+    """Select what one network is given of a batch of two views."""
+    return {key: value[view] for key, value in batch.items()}
 
 
 def number_instances(samples: list[Any]) -> None:

@@ -23,7 +23,7 @@ import torch
 from mmengine.config import DictAction
 from torch.nn import functional as F
 
-from aligndet.box_domain.pretrainer import number_instances
+from aligndet.box_domain.pretrainer import number_instances, one_view
 from aligndet.common.checkpoints import checkpoint_file
 from aligndet.common.errors import InputError
 from aligndet.registry import scope_of
@@ -48,11 +48,10 @@ def measure(model: Any, batches: list[Any]) -> dict[str, float]:
     shares = []
     for batch in batches:
         data = model.data_preprocessor(copy.deepcopy(batch), training=True)
-        inputs, samples = data["inputs"], data["data_samples"]
         for view in ("online", "momentum"):
-            number_instances(samples[view])
-        keys, _ = model.online_adapter(model.online, inputs["momentum"], samples["momentum"])
-        queries, _ = model.online_adapter(model.online, inputs["online"], samples["online"])
+            number_instances(data["data_samples"][view])
+        keys, _ = model.online_adapter(model.online, **one_view(data, "momentum"))
+        queries, _ = model.online_adapter(model.online, **one_view(data, "online"))
         shares.append(found_share(queries, keys))
     hits, chances = zip(*shares, strict=True)
     return {"found": sum(hits) / len(hits), "chance": sum(chances) / len(chances)}
@@ -64,9 +63,9 @@ def mirror(pipeline: list[Any]) -> None:
     Raises:
         InputError: the pipeline has no two views, or a view has no ``RandomFlip``.
     """
-    views: Any = next((step for step in pipeline if step["type"] == "MultiBranch"), {})
+    views: Any = next((step for step in pipeline if str(step["type"]).endswith("MultiBranch")), {})
     for branch, prob in (("online", 0.0), ("momentum", 1.0)):
-        flips = [step for step in views.get(branch, ()) if step["type"].endswith("RandomFlip")]
+        flips = [step for step in views.get(branch, ()) if str(step["type"]).endswith("RandomFlip")]
         if not flips:
             raise InputError(
                 f"--mirrored: the {branch} view in train_dataloader.dataset.pipeline has no RandomFlip to set"

@@ -62,8 +62,6 @@ class Adapter(nn.Module):
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc",)
     #: Family of detectors whose recipe this kind is pre-trained with: ``configs/_base_/recipe_RECIPE.py``.
     RECIPE: ClassVar[str] = "cnn"
-    #: Whether labels stay clusters in a step, so that helpers of the head that is served can train, too.
-    HELPERS_TRAIN: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """Reduce a detector to its box branch: what pre-training on boxes cannot train is left out.
 
-Parts for masks, semantics, points and key points go, and so do teachers of distillation. Classes that insist
-on such a part are replaced by their relative without it. Every layer that stays keeps its name, so the export
-finds it in the stock detector, where the parts left out start as mmdet starts them.
+Parts for masks, semantics, points and key points go, and so do teachers of distillation and heads that only
+help the one that predicts (Co-DETR). Classes that insist on such a part are replaced by their relative
+without it. Every layer that stays keeps its name, so the export finds it in the stock detector, where the
+parts left out start as mmdet starts them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
 from aligndet.box_domain.adapters.ancestry import ancestry, nearest
-from aligndet.box_domain.adapters.base import adapter_for
 from aligndet.box_domain.adapters.distillation import student
 from aligndet.box_domain.adapters.heads import PARTS_WITHOUT_BOXES, helper_keys, listed
 from aligndet.box_domain.adapters.signatures import options_of
@@ -52,7 +52,8 @@ def boxes_only(detector: ConfigDict) -> ConfigDict:
     """Return the part of an mmdet model config that boxes can train, and change ``detector`` maybe.
 
     Raises:
-        InputError: no adapter serves the head that predicts, and there are others beside it.
+        InputError: it has no head that predicts, or it learns from another detector and is built on no plain
+            one.
     """
     detector = student(detector)
     _relative(detector)
@@ -64,7 +65,7 @@ def boxes_only(detector: ConfigDict) -> ConfigDict:
     for head in listed(detector.get("roi_head")):
         if isinstance(head, dict):
             _without_masks(head)
-    _settle_helpers(detector)
+    _without_helpers(detector)
     return detector
 
 
@@ -75,32 +76,18 @@ def _without_masks(roi_head: ConfigDict) -> None:
         _relative(head)
 
 
-def _settle_helpers(detector: ConfigDict) -> None:
-    """Prepare the heads beside the one that predicts, in place.
+def _without_helpers(detector: ConfigDict) -> None:
+    """Leave out, in place, the heads that only help the one that predicts to learn.
 
-    They train with losses of their own where the adapter leaves labels to be labels. Else they are left out:
-    by the default of the constructor, by an empty list, or by none.
+    They classify, and labels are no classes here. An option that the constructor has a default for takes it;
+    else an empty list stands for a list, and None for a head.
     """
-    keys = helper_keys(detector)
-    if not keys:
-        return
-    if adapter_for(detector).HELPERS_TRAIN:
-        for head in (head for key in keys for head in listed(detector[key]) if isinstance(head, dict)):
-            _make_class_agnostic(head)
-        return
     options = options_of(ancestry(detector)[0])
-    for key in keys:
+    for key in helper_keys(detector):
         if key in options and options[key].default is not inspect.Parameter.empty:
             del detector[key]
         else:
             detector[key] = [] if isinstance(detector[key], (list, tuple)) else None
-
-
-def _make_class_agnostic(head: ConfigDict) -> None:
-    """Give a RoI head one box for all classes, which the export repeats for each."""
-    for box_head in listed(head.get("bbox_head")):
-        if "reg_class_agnostic" in box_head:
-            box_head["reg_class_agnostic"] = True
 
 
 def _relative(config: Any) -> None:

@@ -20,7 +20,6 @@ class LabelAdapter(Adapter):
     """Sends instance ids as labels through the assigner of the head to a recorder at ``loss_cls``."""
 
     NOT_A_LOSS: ClassVar[tuple[str, ...]] = ("acc", "loss_cls")
-    HELPERS_TRAIN: ClassVar[bool] = False
 
     def attach(self, detector: Detector, number: int, classifier: Classifier) -> None:
         """Put a pointer where the classifier stood and a recorder where its loss stood."""

@@ -71,18 +71,17 @@ def refuse(detector: Any) -> None:
 
 
 def refuse_config(config: Mapping[str, Any]) -> None:
-    """Raise if a config trains a detector that cannot be served, which its data may tell, too.
+    """Raise if any value of a config says that its detector looks for no upright boxes; its data may, too.
 
     Args:
         config: an mmdet config with ``model``.
 
     Raises:
-        InputError: as :func:`refuse`, naming the key.
+        InputError: names the key, and says why and what to use instead.
     """
     if found := foreign(config):
         place, reason = found
         raise _refusal(config["model"].get("type"), reason, place)
-    refuse(config["model"])
 
 
 def _refusal(kind: Any, reason: Reason, place: str = "") -> InputError:
