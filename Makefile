@@ -1,4 +1,4 @@
-# make setup | demo | test | openmmlab | mutants | coverage | lint | wheel | clean | help    (see `make help`)
+# make setup | demo | test | openmmlab | mutants | fuzz | coverage | lint | wheel | clean | help    (see `make help`)
 VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, $(OLDEST)) <= sys.version_info[:2] < (
 KEY := $(shell cat requirements.txt pyproject.toml Makefile | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.set-up-$(KEY)
 
-.PHONY: help setup ops demo test openmmlab mutants coverage lint wheel clean
+.PHONY: help setup ops demo test openmmlab mutants fuzz coverage lint wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -65,6 +65,9 @@ openmmlab: ## the smoke tests on OpenMMLab's own packages, in .venv-openmmlab; A
 
 mutants: setup ## do the tests notice a change in the method's core? ARGS=momentum tries one part
 	$(PY) benchmarks/mutants.py $(ARGS)
+
+fuzz: setup ## damaged labels and images through the commands: no traceback, no hang, exit 0 or 2; ARGS="--seed 1"
+	OMP_NUM_THREADS=1 $(PY) benchmarks/fuzz.py $(ARGS)
 
 coverage: setup ## is every family of mmdet's detectors served? one pre-training step of each
 	$(PY) -m aligndet check --zoo --workers 2 $(ARGS)

@@ -6,12 +6,13 @@ from typing import Any
 
 
 class CommandFailedError(Exception):
-    """Ends a command with exit status 1 after its result was printed, such as a check that failed.
+    """Ends a command after its result was printed, such as a check that failed.
 
     Attributes:
         result: written to ``--json`` like that of a command which succeeds.
+        status: exit status: 1 where the work failed, 2 where what it was asked about is wrong.
     """
 
-    def __init__(self, result: Any, text: str = "") -> None:
+    def __init__(self, result: Any, text: str = "", status: int = 1) -> None:
         super().__init__(text)
-        self.result = result
+        self.result, self.status = result, status

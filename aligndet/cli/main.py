@@ -116,9 +116,9 @@ def _answer(command: str, words: list[str]) -> int:
             import_modules(args.imports or [])
             result = module.run(args)
     except CommandFailedError as failure:
-        result, status = failure.result, 1
+        result, status = failure.result, failure.status
         if str(failure):
-            _say(f"aligndet {command}", failure, 1)
+            _say(f"aligndet {command}", failure, status)
     if args.json is not None:
         write_result(args.json, result)
     return status
@@ -130,7 +130,7 @@ def _quiet(asked: bool) -> Iterator[None]:
     if not asked:
         yield
         return
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+    with open(os.devnull, "w", errors="backslashreplace") as nowhere, redirect_stdout(nowhere):
         yield
 
 

@@ -20,6 +20,8 @@ from aligndet.common.machine import usable_cores
 
 BACKENDS = ("fast", "file", "grid", "opencv", "random", "selectivesearch")
 CONFIG_HELP = "config: a file, or mmdet::folder/name.py, or aligndet::folder/name.py"
+LABELS_HELP = "labels: COCO json (.json, .json.gz), YOLO (data.yaml, or a folder), or Pascal VOC (a folder)"
+IMAGES_HELP = "images: a folder, 'pattern/**/*.jpg', list file or COCO json"
 PICTURE_HELP = "picture to write (.png or .jpg)"
 PROPOSALS_HELP = (
     "proposal store (folder), COCO json or results, SoCo's or SAM's json, a pickle of mmdet or detectron2"
@@ -30,8 +32,8 @@ WEIGHTS_HELP = "weights: a file, work dir, URL, timm:NAME, torchvision:NAME or m
 #: Every shared option: what ``add_argument`` is given. A command adds its own words behind the help.
 TABLE: dict[str, dict[str, Any]] = {
     "--images": {"type": paths.folder, "metavar": "DIR", "help": "folder of the images"},
-    "--train": {"type": paths.file, "metavar": "LABELS", "help": "labels to train on (COCO json)"},
-    "--val": {"type": paths.file, "metavar": "LABELS", "help": "labels to report on (COCO json)"},
+    "--train": {"type": paths.existing, "metavar": "LABELS", "help": "labels to train on: COCO, YOLO, VOC"},
+    "--val": {"type": paths.existing, "metavar": "LABELS", "help": "labels to report on: COCO, YOLO, VOC"},
     "--train-images": {
         "type": paths.folder,
         "metavar": "DIR",
@@ -103,6 +105,11 @@ TABLE: dict[str, dict[str, Any]] = {
         "nargs": "+",
         "metavar": "RATE",
         "help": "rates to try in the comparison (default: 2, 1, 1/2, 1/4 of the config's, by batch)",
+    },
+    "--split": {
+        "choices": ("train", "val"),
+        "default": "",
+        "help": "of labels that hold several (YOLO's data.yaml, VOC's ImageSets); default: all of them",
     },
     "--percent": {
         "type": percentage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def existing(text: str, kind: str = "file or folder") -> Path:
     if not os.access(place, os.R_OK):
         raise argparse.ArgumentTypeError(f"{place}: no permission to read it")
     return place
+
+
+def images(text: str) -> Path:
+    """A folder, list or json of images that can be read, or a pattern such as ``photos/**/*.jpg``."""
+    if glob.has_magic(text) and not os.path.lexists(path(text)):
+        if next(glob.iglob(os.fspath(path(text)), recursive=True), None) is None:
+            raise argparse.ArgumentTypeError(f"{text}: no file of this pattern")
+        return path(text)
+    return existing(text)
 
 
 def file(text: str) -> Path:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked, by stage."""
     add = parser.add_argument
     add("detector", type=paths.config, metavar="DETECTOR", help=f"fine-tune {options.CONFIG_HELP}")
-    add("images", type=paths.existing, metavar="IMAGES", help="images: a folder, list file or COCO json")
+    add("images", type=paths.images, metavar="IMAGES", help=options.IMAGES_HELP)
     options.add(parser, "--out", "default runs/DETECTOR_IMAGES")
     _add_stages(parser)
     _add_labels(parser.add_argument_group("with labels: fine-tune and compare, too"))

@@ -39,7 +39,7 @@ SHARED = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Images, the backend, how the work is divided, and the filter."""
     add = parser.add_argument
-    add("source", type=paths.existing, metavar="IMAGES", help="images: a folder, list file or COCO json")
+    add("source", type=paths.images, metavar="IMAGES", help=options.IMAGES_HELP)
     add("out", type=paths.out, metavar="OUT", help="store to write (a folder), or COCO json (.json)")
     options.add(parser, "--images", "of a json's file names; default: beside it")
     options.add(parser, "--backend")

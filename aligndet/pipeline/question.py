@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -216,8 +217,8 @@ def make_question(detector: str, images: str | os.PathLike[str], **given: Any) -
 
 def default_out(detector: str, images: str | os.PathLike[str]) -> str:
     """``runs/DETECTOR_IMAGES``."""
-    folder = Path(absolute(images))
-    return str(Path("runs") / f"{Path(detector.rpartition('::')[2]).stem}_{folder.stem}")
+    parts = [part for part in Path(absolute(images)).parts if not glob.has_magic(part)]
+    return str(Path("runs") / f"{Path(detector.rpartition('::')[2]).stem}_{Path(parts[-1]).stem}")
 
 
 def _pairs(words: Sequence[str]) -> dict[str, str]:

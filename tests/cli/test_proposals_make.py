@@ -171,3 +171,49 @@ def test_defaults_are_those_of_the_library() -> None:
     args = parser_of("proposals make").parse_args([str(HERE), "out"])
     assert proposal_options(args) == ProposalOptions()
     assert sorted(BACKENDS) == backend_names()
+
+
+def test_a_pattern_names_images(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pattern that the shell did not fill in is filled in; one that fits nothing is refused at once."""
+    words = ["--backend", "grid", "--workers", "0"]
+    assert tool(tmp_path / "i*" / "**" / "*.png", tmp_path / "store", *words) == 0
+    assert ProposalStore.open(tmp_path / "store").file_name(0) == "in/a.png"
+    assert tool(images / "*.jpg", tmp_path / "other", *words) == 2
+    assert "*.jpg: no file of this pattern" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_is_odd_about_images_is_told_with_its_count(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twelve bits in sixteen, copies, other kinds: a line each, and none for a sound folder."""
+    words = ["--backend", "grid", "--workers", "0"]
+    assert tool(images, tmp_path / "sound", *words) == 0
+    assert "note:" not in capsys.readouterr().out
+    for name in ("copy.png", "second.png"):
+        (images / name).write_bytes((images / "a.png").read_bytes())
+    ramp = np.tile(np.arange(4096, dtype=np.uint16), (40, 1))
+    for name in ("dark1.png", "dark2.png"):
+        cv2.imwrite(str(images / name), ramp)
+    (images / "phone.heic").write_bytes(b"x")
+    assert tool(images, tmp_path / "odd", *words) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: 1 files of other kinds left out: .heic 1; convert them to .jpg or .png to use them",
+        "note: 2 images such as dark1.png: 16-bit image with values from 0 to 4095, of which training sees "
+        "16 grey levels of 256: stretch such images to 8 bits first",
+        "note: 3 images are copies of others, byte by byte, such as copy.png of a.png",
+    ]
+    assert [ProposalStore.open(tmp_path / "odd").stamp(image) for image in (0, 1)] != [0, 0]
+
+
+def test_a_name_that_is_no_text_is_printed_and_kept(
+    tool: Callable[..., int], images: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    name = os.fsdecode(b"Mu\xf1oz.jpg")
+    (images / name).write_bytes(b"no image")
+    assert tool(images, tmp_path / "out.json", "--backend", "grid", "--workers", "0", "--quiet") == 0
+    skipped = json.loads((tmp_path / "out.json").read_text())["info"]["skipped"]
+    assert skipped == [{"file_name": name, "reason": "OpenCV cannot decode it"}]

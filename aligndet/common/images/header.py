@@ -15,6 +15,7 @@ from aligndet.common.errors import InputError
 VARIABLE = "ALIGNDET_MAX_PIXELS"
 MOST = 250_000_000  # decoded, 750 MB; every loading process holds one or two
 _ORIENTATION = 0x0112
+TURNED = ("JPEG", "MPO", "PNG")  # kinds that OpenCV of any version turns by EXIF
 _as_it_is = Image.MAX_IMAGE_PIXELS
 _lock = threading.Lock()
 
@@ -47,8 +48,9 @@ def too_large(width: int, height: int) -> str:
 def header_size(stream: Path | IO[bytes]) -> tuple[int, int, bool] | None:
     """Width and height in pixels that a file's header gives, and whether training sees just these.
 
-    Turned by EXIF orientation as OpenCV turns jpeg and png. In other kinds (tiff, webp) it depends on
-    OpenCV's version: there the third value is False. None where the header cannot be read.
+    Turned by EXIF orientation as OpenCV turns jpeg and png. The third value is False where only decoding
+    tells: in other kinds (tiff, webp) it depends on OpenCV's version, and EXIF data may be damaged. None
+    where the header cannot be read.
     """
     with _lock:
         Image.MAX_IMAGE_PIXELS = None  # our own limit counts
@@ -56,19 +58,21 @@ def header_size(stream: Path | IO[bytes]) -> tuple[int, int, bool] | None:
             with Image.open(stream) as image:
                 width, height = image.size
                 kind = image.format
-                turned = kind in ("JPEG", "MPO", "PNG") and _turned(image)
+                orientation = _orientation(image) if kind in TURNED else 1
         except Exception:  # a damaged header raises all kinds of errors; OpenCV will tell
             return None
         finally:
             Image.MAX_IMAGE_PIXELS = _as_it_is
-    if turned:
+    if orientation >= 5:
         width, height = height, width
-    return width, height, kind in ("JPEG", "MPO", "PNG", "BMP", "DIB", "PPM")
+    return width, height, orientation > 0 and kind in (*TURNED, "BMP", "DIB", "PPM")
 
 
-def _turned(image: Image.Image) -> bool:
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 0 where it is not one of these, or EXIF data do not name it."""
     if "exif" not in image.info:
-        return False
+        return 1
     exif = Image.Exif()  # image.getexif() would look into XMP too, which OpenCV does not
     exif.load(image.info["exif"])
-    return 5 <= exif.get(_ORIENTATION, 1) <= 8
+    value = exif.get(_ORIENTATION, 0)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 0

@@ -48,6 +48,7 @@ class ProposalsResult:
         skipped: file name and reason of the first of the images left out.
         recall: share of true boxes that a proposal overlaps by IoU 0.5; None where none are known.
         recall_images: images behind it.
+        warnings: what a person should know about the images.
     """
 
     images: int
@@ -57,6 +58,7 @@ class ProposalsResult:
     skipped: tuple[dict[str, str], ...] = ()
     recall: float | None = None
     recall_images: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def plan(question: Question) -> Stage | None:
@@ -145,7 +147,7 @@ def run(request: ProposalsRequest) -> ProposalsResult:
     if request.recall_labels:
         recall, images = _recall(request, options, workers)
     counts = (report.images, report.boxes, report.without_boxes, report.skips)
-    return ProposalsResult(*counts, tuple(report.skipped), recall, images)
+    return ProposalsResult(*counts, tuple(report.skipped), recall, images, report.notes)
 
 
 def _compile(options: Any) -> None:
