@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.files import content_hash, write_json
+from aligndet.common.files import content_hash, write_json, write_text
 from aligndet.comparison.run_config import run_config
 from aligndet.comparison.settings import EvalSet, Settings, Start
 
@@ -153,8 +153,10 @@ def at_edge(lr: float, lrs: Sequence[float]) -> bool:
 
 def write_run(run: Run) -> None:
     """Put a run's files where its process looks for them; a finished result stays."""
+    from aligndet.common.config_text import config_text
+
     if run.config is None:
         raise ValueError(f"{run.folder}: this run has no config to write")
     run.folder.mkdir(parents=True, exist_ok=True)
-    run.config.dump(str(run.folder / "config.py"))
+    write_text(run.folder / "config.py", config_text(run.config))
     write_json(run.folder / "request.json", {"evaluates": run.evaluates}, indent=1)

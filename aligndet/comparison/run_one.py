@@ -22,13 +22,13 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
         The runner and the data loader configs of the evaluation sets.
     """
     import torch
-    from mmengine.config import Config
     from mmengine.runner import Runner
 
     from aligndet.common.checkpoints import find_checkpoint
+    from aligndet.common.configs import read_config
     from aligndet.comparison.hooks import FreezeBackboneHook, WatchHook
 
-    config = Config.fromfile(folder / "config.py")
+    config = read_config(str(folder / "config.py"))
     eval_loaders, freeze = config.pop("compare_eval"), config.pop("compare_freeze_backbone", False)
     config.work_dir = str(folder / "train")
     if last := find_checkpoint(folder / "train"):

@@ -131,7 +131,8 @@ def _pretrained(node: Any, key: str) -> Iterator[tuple[str, str]]:
         for number, item in enumerate(node):
             yield from _pretrained(item, f"{key}.{number}")
     elif isinstance(node, Mapping):
-        if node.get("type") == "Pretrained" and isinstance(node.get("checkpoint"), str):
+        kind = getattr(node.get("type"), "__name__", node.get("type"))  # a class in the new style
+        if kind in ("Pretrained", "PretrainedInit") and isinstance(node.get("checkpoint"), str):
             yield f"{key}.checkpoint", node["checkpoint"]
         for name, value in node.items():
             yield from _pretrained(value, f"{key}.{name}")

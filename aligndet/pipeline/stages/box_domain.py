@@ -119,8 +119,11 @@ def check(question: Question) -> str:
 def run(request: BoxDomainRequest) -> Any:
     """Train."""
     from aligndet.pipeline.training import train_config
+    from aligndet.training.config import TABLE_FILE
 
     config = built_config(request, Path(request.work_dir) / "pretrain.py")
+    if not request.box_config:
+        print((Path(request.work_dir) / TABLE_FILE).read_text(encoding="utf-8"))
     return train_config(config, "pretrain", request)
 
 
