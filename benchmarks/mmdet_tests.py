@@ -2,6 +2,7 @@
 
     python benchmarks/mmdet_tests.py ~/src/mmdetection                 # a checkout of mmdet 3
     python benchmarks/mmdet_tests.py ~/src/mmdetection roi_heads -k double
+    python benchmarks/mmdet_tests.py ~/src/mmdetection --no-weights    # no download: checkpoints are empty
     python benchmarks/mmdet_tests.py --read mmdet_tests.xml            # sort the outcome of an earlier run
 
 Of the checkout only the tests are used; mmdet, its configs and mmcv are those of this Python, and `aligndet`
@@ -40,6 +41,11 @@ NO_PACKAGE = re.compile(
 )
 #: What numpy says of a name it has dropped: a test of mmdet 3.3 uses one.
 DROPPED_NAME = re.compile(r"module 'numpy' has no attribute '\w+'")
+#: A plug-in of pytest: whatever checkpoint is asked for, it is empty.
+NO_WEIGHTS = """
+from mmengine.runner import checkpoint
+checkpoint._load_checkpoint = lambda *args, **options: {"state_dict": {}}
+"""
 
 
 class Outcome(NamedTuple):
@@ -50,8 +56,10 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-def run(checkout: Path, folders: list[str], report: Path, options: list[str]) -> None:
+def run(checkout: Path, folders: list[str], report: Path, options: list[str], no_weights: bool) -> None:
     """Run the tests of ``folders`` in a process of their own; pytest's report goes to a file.
+
+    With ``no_weights`` nothing is loaded into networks, so that what tests would download is not missed.
 
     Raises:
         SystemExit: the checkout has no such tests, or pytest could not start them.
@@ -61,11 +69,27 @@ def run(checkout: Path, folders: list[str], report: Path, options: list[str]) ->
         raise SystemExit(f"{', '.join(missing)}: no such folder; give a checkout of mmdet 3 with its tests")
     if importlib.util.find_spec("parameterized") is None:
         raise SystemExit(f"mmdet's tests import parameterized: {sys.executable} -m pip install parameterized")
-    words = ["-m", "pytest", "-p", "aligndet", "-p", "no:cacheprovider", "-o", "addopts=", "-q", "--tb=short"]
+    words = [
+        "-m",
+        "pytest",
+        "-p",
+        "aligndet",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:warnings",
+        "-o",
+        "addopts=",
+        "-q",
+        "--tb=short",
+    ]
     words += [f"--junitxml={report}", *map(str, tests), *options]
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     with tempfile.TemporaryDirectory() as folder:
         lay_out(Path(folder), checkout)
+        if no_weights:
+            Path(folder, "no_weights.py").write_text(NO_WEIGHTS)
+            words += ["-p", "no_weights"]
         status = subprocess.run([sys.executable, *words], cwd=folder, env=environment).returncode
     if status not in (0, 1):
         raise SystemExit(f"pytest ended with {status}")
@@ -126,13 +150,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkout", type=Path, nargs="?", help="folder of mmdet's source, with its tests")
     parser.add_argument("folders", nargs="*", help=f"of {', '.join(FOLDERS)} (default: all three)")
     parser.add_argument("--report", type=Path, default=Path("mmdet_tests.xml"), help="pytest's report")
+    parser.add_argument("--no-weights", action="store_true", help="load no checkpoint, so download none")
     parser.add_argument("--read", type=Path, help="only sort this report")
     args, options = parser.parse_known_args(argv)
     if args.checkout is None and args.read is None:
         parser.error("give a checkout of mmdet, or --read REPORT")
     report = (args.read or args.report).resolve()
     if args.read is None:
-        run(args.checkout.resolve(), args.folders or list(FOLDERS), report, options)
+        run(args.checkout.resolve(), args.folders or list(FOLDERS), report, options, args.no_weights)
     found = outcomes(report)
     print(table(found))
     return int(any(one.kind == FAILED for one in found))
