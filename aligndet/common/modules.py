@@ -102,12 +102,27 @@ def unregistered(error: BaseException) -> str:
         error: what mmengine's registries raised; the text is empty for any other error.
     """
     unknown = re.search(r"([\w.]+) is not in the ([\w: ]+?) registry", str(error))
-    return f"{unknown[1]} is not registered in {unknown[2]}{_module_of(unknown[1])}" if unknown else ""
+    if unknown is None:
+        return ""
+    name = unknown[1].rpartition(".")[2]
+    scopes = _scopes_with(name)
+    elsewhere = [f"{scope}.{name}" for scope in (["mmdet"] if "mmdet" in scopes else scopes)]
+    hint = f"; write {' or '.join(elsewhere)} for that one" if elsewhere else ""
+    return f"{unknown[1]} is not registered in {unknown[2]}{hint or _module_of(name)}"
+
+
+def _scopes_with(name: str) -> list[str]:
+    """Scopes whose registries hold a class of this name; nothing is imported for it."""
+    from mmengine import registry as roots
+
+    registries = [value for value in vars(roots).values() if isinstance(value, roots.Registry)]
+    children = [child for registry in registries for child in registry.children.values()]
+    return sorted({child.scope for child in children if name in child.module_dict})
 
 
 def _module_of(name: str) -> str:
-    """Say which module of the current folder registers a class; a scope before its name is passed over."""
-    bare = re.escape(name.rpartition(".")[2])
+    """Say which module of the current folder registers a class of this name."""
+    bare = re.escape(name)
     registers = re.compile(rf"register_module[\s\S]*(^class {bare}\b|name=['\"]{bare}['\"])", re.MULTILINE)
     for file in _python_files(Path.cwd()):
         if registers.search(file.read_text(encoding="utf-8", errors="replace")):

@@ -15,7 +15,7 @@ from aligndet.comparison.results import Results, gather
 from aligndet.comparison.run_config import base_config
 from aligndet.comparison.settings import Settings
 from aligndet.comparison.status import Status
-from aligndet.registry import scope_of
+from aligndet.scopes import scope_of
 
 
 def compare(settings: Settings, console: Console | None = None, command: Command = run_command) -> Results:

@@ -9,7 +9,7 @@ from aligndet.common.coco import class_names
 from aligndet.common.configs import add_imports, read_config
 from aligndet.common.errors import InputError
 from aligndet.comparison.settings import EvalSet, Settings
-from aligndet.registry import default_scope
+from aligndet.scopes import default_scope
 from aligndet.transfer.finetune import point_dataset, set_num_classes
 
 

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from aligndet.box_domain.pretrainer import number_instances, one_view
 from aligndet.common.checkpoints import checkpoint_file
 from aligndet.common.errors import InputError
-from aligndet.registry import scope_of
+from aligndet.scopes import scope_of
 from aligndet.training.run import load_config
 
 

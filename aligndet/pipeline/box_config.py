@@ -51,7 +51,7 @@ def build(config: Config) -> Any:
     """
     from mmengine.registry import MODELS
 
-    from aligndet.registry import scope_of
+    from aligndet.scopes import scope_of
     from aligndet.transfer.stock import without_downloads
 
     with scope_of(config):

@@ -15,7 +15,7 @@ from aligndet.common.config_text import config_text
 from aligndet.common.configs import add_imports, model_of, read_config, read_model
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
-from aligndet.registry import scope_of
+from aligndet.scopes import scope_of
 from aligndet.training.strict import check_options
 
 #: File beside a wrapped config that says what became of the keys of the user's.

@@ -19,7 +19,7 @@ from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
 from aligndet.common.notices import warnings_of_a_run
 from aligndet.image_domain.normalisation import check_normalisation
-from aligndet.registry import scope_of
+from aligndet.scopes import scope_of
 from aligndet.training.config import load_config, wrap_config
 from aligndet.training.cpu import without_gpu
 from aligndet.training.length import StopAfter, cap

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aligndet.common.errors import InputError, nearest
-from aligndet.registry import default_scope, scope_of, scope_of_model
+from aligndet.scopes import default_scope, scope_of, scope_of_model
 
 #: Keys at the top of a config that mean something where they are not written, too.
 TOP = frozenset(

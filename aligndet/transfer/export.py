@@ -36,7 +36,7 @@ from aligndet.image_domain.methods.contract import method_of
 from aligndet.image_domain.methods.export import build_detector, export_parts, meta_of, part_of
 from aligndet.image_domain.normalisation import normalisation_in
 from aligndet.image_domain.sources import load_source
-from aligndet.registry import scope_of
+from aligndet.scopes import scope_of
 from aligndet.transfer.fit import fit, fit_plain, refuse_other_detector
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import Checkpoint, State, looks_like, network_state, read_checkpoint

@@ -19,7 +19,7 @@ from aligndet.box_domain.adapters.ancestry import ancestry
 from aligndet.box_domain.adapters.signatures import options_of
 from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
-from aligndet.registry import register_mmdet, scope_of_model
+from aligndet.scopes import register_mmdet, scope_of_model
 
 #: Options of modules that load the file they name.
 _LOADING = ("pretrained", "checkpoint_path")

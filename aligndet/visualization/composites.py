@@ -73,7 +73,7 @@ def draw_training_composites(
     from mmengine.runner import set_random_seed
 
     from aligndet.image_domain.methods.insloc.box_augmentation import BoxAugmentation
-    from aligndet.registry import scope_of
+    from aligndet.scopes import scope_of
 
     settings = config.get("model", {}).get("box_augmentation")
     with scope_of(config):

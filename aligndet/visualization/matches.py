@@ -93,7 +93,7 @@ def draw_training_matches(
     from mmengine.registry import DATASETS, MODELS
     from mmengine.runner import set_random_seed
 
-    from aligndet.registry import scope_of
+    from aligndet.scopes import scope_of
 
     set_random_seed(seed)
     with scope_of(config):

@@ -76,7 +76,7 @@ def draw_training_views(config: Any, count: int = 4, long_side: int = 1000, seed
     from mmengine.registry import DATASETS
     from mmengine.runner import set_random_seed
 
-    from aligndet.registry import scope_of
+    from aligndet.scopes import scope_of
 
     with scope_of(config):
         dataset = DATASETS.build(training_data(config))

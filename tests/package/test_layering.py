@@ -27,7 +27,7 @@ FLOORS = (
     ("image_domain",),
     ("labels", "synthetic"),
     ("proposals",),
-    ("doctor",),
+    ("doctor", "scopes"),
     ("common",),
     ("ops", "registry"),
 )

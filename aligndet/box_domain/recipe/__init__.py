@@ -23,7 +23,7 @@ from aligndet.common.config_text import raw
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
-from aligndet.registry import scope_of
+from aligndet.scopes import scope_of
 
 __all__ = ["BLOCKS_OF", "RECIPES", "Table", "building_blocks", "pretraining_config"]
 

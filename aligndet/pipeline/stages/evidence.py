@@ -120,7 +120,7 @@ def draw_views(request: EvidenceRequest, out: Path) -> Path:
     from mmengine.registry import DATASETS
     from mmengine.runner import set_random_seed
 
-    from aligndet.registry import scope_of
+    from aligndet.scopes import scope_of
     from aligndet.training.config import load_config
     from aligndet.visualization.drawing import fit, montage, write_image
     from aligndet.visualization.views import draw_views as draw
