@@ -69,27 +69,15 @@ def run(checkout: Path, folders: list[str], report: Path, options: list[str], no
         raise SystemExit(f"{', '.join(missing)}: no such folder; give a checkout of mmdet 3 with its tests")
     if importlib.util.find_spec("parameterized") is None:
         raise SystemExit(f"mmdet's tests import parameterized: {sys.executable} -m pip install parameterized")
-    words = [
-        "-m",
-        "pytest",
-        "-p",
-        "aligndet",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:warnings",
-        "-o",
-        "addopts=",
-        "-q",
-        "--tb=short",
-    ]
+    words = ["-m", "pytest", "-q", "--tb=short", "-o", "addopts="]
+    words += [f"-p{plugin}" for plugin in ("aligndet", "no:cacheprovider", "no:warnings")]
     words += [f"--junitxml={report}", *map(str, tests), *options]
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     with tempfile.TemporaryDirectory() as folder:
         lay_out(Path(folder), checkout)
         if no_weights:
             Path(folder, "no_weights.py").write_text(NO_WEIGHTS)
-            words += ["-p", "no_weights"]
+            words += ["-pno_weights"]
         status = subprocess.run([sys.executable, *words], cwd=folder, env=environment).returncode
     if status not in (0, 1):
         raise SystemExit(f"pytest ended with {status}")
