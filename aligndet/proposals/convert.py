@@ -78,12 +78,12 @@ def _on_images(source: Path, out: Path, images: Path, order: Path | None, worker
             if len(store)
             else f"{source}: no image in it"
         )
-    gone, other = len(store) - len(table), len(listed) - len(table)
+    other = len(listed) - len(table)
     given = {"path": str(source.absolute()), "order": str(order.absolute()) if order else ""}
-    report = make_proposals((table, root), out, ProposalOptions("file", given, filter=None), workers=workers)
+    options = ProposalOptions("file", given, filter=None)
+    kept = {key: store.info[key] for key in ("clusters",) if key in store.info}
+    report = make_proposals((table, root), out, options, workers=workers, info=kept)
     lines = [str(report)]
-    if gone:
-        lines.append(f"{gone} of the {len(store)} images in {source} are not in {images}, and left out")
     if other:
         lines.append(f"{other} images in {images} are not in {source}")
     return "\n".join(lines)

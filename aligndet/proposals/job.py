@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageEntry, ImageTable
@@ -64,13 +65,13 @@ def chunk_size(images: int) -> int:
     return min(64, max(4, images // 2048))
 
 
-def assemble(job: Job, out: Path) -> ProposalStore:
-    """One store of all parts, in the order of the images.
+def assemble(job: Job, out: Path, more: Mapping[str, Any]) -> ProposalStore:
+    """One store of all parts, in the order of the images; ``more`` is put into its info.
 
     Raises:
         InputError: not one image could be used.
     """
-    info = {"description": "AlignDet proposals", **job.options.describe()}
+    info = {"description": "AlignDet proposals", **job.options.describe(), **more}
     notes = Notes()
     with StoreWriter(out, info) as writer:
         for left in job.table.skipped:

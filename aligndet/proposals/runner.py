@@ -12,11 +12,12 @@ grow with the number of boxes, and by some tens of bytes for each image.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,6 +93,7 @@ def make_proposals(
     engine: str = "local",
     scheduler: str = "",
     shard: tuple[int, int] | None = None,
+    info: Mapping[str, Any] | None = None,
 ) -> ProposalReport:
     """Search every image of a folder or COCO json and write a proposal store or COCO json.
 
@@ -104,6 +106,7 @@ def make_proposals(
         chunk: images per part file; 0 chooses by their number.
         progress: tell how far it is, with the time left.
         engine, scheduler: see :func:`.engines.make_engine`.
+        info: put into the store's, too.
         shard: (i, n) does only every n-th chunk, from the i-th (0 to n - 1), and writes no `out`.
 
     Raises:
@@ -111,7 +114,7 @@ def make_proposals(
             images that cannot be read or searched raise nothing: they are skipped and listed.
     """
     options = options or ProposalOptions()
-    make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
+    backend = make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
     first, step = shard or (0, 1)
     if not 0 <= first < step:
         raise InputError(f"shard {first}/{step}: expected i/n with 0 <= i < n")
@@ -119,13 +122,15 @@ def make_proposals(
     if not as_json:
         check_out(out)
     table, root = source if isinstance(source, tuple) else list_images(Path(source), image_root)
+    if check_names := getattr(backend, "check_names", None):
+        check_names(entry.file_name for entry in table)
     folder = out.with_name(f"{out.name}.parts")
     job = Job(table, root.absolute(), options, folder, part_key(options), chunk or chunk_size(len(table)))
     mine = range(first, len(job), step)
     searched = _search_missing(job, mine, engine, workers, scheduler, progress)
     if shard:
         return ProposalReport(0, 0, 0, searched, 0, [], out, f"{first}/{step}")
-    store = assemble(job, folder / "store")
+    store = assemble(job, folder / "store", info or {})
     report = report_of(store, searched, out)
     if as_json:
         write_coco(store, out)

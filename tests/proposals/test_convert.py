@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,6 +60,41 @@ def test_an_mmdet_pickle_to_coco_json(
     assert [row["score"] for row in content["annotations"]] == [0.25, 0.75]  # the order of the file
     assert [row["file_name"] for row in content["images"]] == ["sub/1.png"]
     assert f"2 images in {images} are not in {tmp_path / 'p.pkl'}" in capsys.readouterr().out
+
+
+def test_clusters_and_ids_stay_with_their_boxes_on_images_of_another_size(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Boxes are scaled to the image, what falls out of it is dropped with its cluster and score."""
+    source = tmp_path / "source"
+    with StoreWriter(source, {"clusters": {"clusters": 5}}) as writer:
+        boxes = np.array([[0, 0, 20, 20], [120, 100, 130, 110], [60, 50, 120, 100]])
+        columns: Any = {"clusters": np.array([3, 1, 2]), "scores": np.array([0.75, 0.5, 0.25])}
+        writer.append("sub/1.png", 77, (120, 100), boxes, **columns)
+        writer.append("gone.png", 78, (120, 100), boxes, **columns)
+    assert run(source, tmp_path / "out", "--images", images) == 0
+    said = capsys.readouterr()
+    assert (
+        "sub/1.png: its boxes are for 120x100 px, the image is 60x50: brought to the image's size" in said.out
+    )
+    assert "1 of its 2 images are not there, such as gone.png" in said.err
+    out = ProposalStore.open(tmp_path / "out")
+    assert (len(out), out.image_ids.tolist(), out.num_clusters) == (1, [77], 5)
+    assert out.boxes(0).tolist() == [[0, 0, 10, 10], [30, 25, 60, 50]]
+    assert [out.column(name, 0).tolist() for name in ("clusters", "scores")] == [[3, 2], [0.75, 0.25]]  # type: ignore[union-attr]
+
+
+def test_an_image_of_another_shape_is_left_out_and_all_of_them_are_refused(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, size in (("some", (60, 50)), ("none", (50, 60))):
+        with StoreWriter(tmp_path / name) as writer:
+            writer.append("sub/1.png", 1, size, np.array([[0, 0, 20, 20]]))
+            writer.append("2.png", 2, (100, 10), np.array([[0, 0, 20, 5]]))
+    assert run(tmp_path / "some", tmp_path / "out", "--images", images) == 0
+    assert "2.png: its boxes are for 100x10 px, the image is 80x70" in capsys.readouterr().out
+    assert run(tmp_path / "none", tmp_path / "other", "--images", images) == 2
+    assert "none of the 2 images" in capsys.readouterr().err
 
 
 def store(path: Path, names: list[str], first_id: int = 1) -> ProposalStore:

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from aligndet.box_domain.data.loading import MisfitError, ProposalInstances
 from aligndet.common.errors import InputError
-from aligndet.common.images import UnreadableImageError, read_image
+from aligndet.common.images import UnreadableImageError, most_pixels, read_image
 from aligndet.common.notices import warn
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.looked_at import look_at_images
@@ -130,7 +130,10 @@ class ProposalDataset(BaseDetDataset):
                 f"{self.ann_file} does not say how large its images are, which training needs. Convert it "
                 "with: aligndet proposals convert SOURCE OUT --images IMAGES"
             )
-        keep = np.ones(len(store), dtype=bool)
+        keep = store.sizes.astype(np.int64).prod(axis=1) <= most_pixels()
+        if not keep.all():
+            name = store.file_name(int(np.flatnonzero(~keep)[0]))
+            warn(f"{(~keep).sum()} images are too large to be loaded and are left out, such as {name}")
         if not self.test_mode:
             keep &= store.sizes.min(axis=1) >= rule.get("min_size", 0)
             keep &= (store.counts > 0) | (not rule.get("filter_empty_gt", False))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from aligndet.common.errors import InputError
+from aligndet.common.notices import warn
 from aligndet.proposals.backends.registry import Backend, MisfitError, Raw
 from aligndet.proposals.formats import read_proposals
-from aligndet.proposals.names import find_row
+from aligndet.proposals.names import find_row, rows_of
 from aligndet.proposals.store import ProposalStore
 
 #: Boxes of unknown scale do not belong to an image where more of them than this reach out of it ...
@@ -54,8 +56,17 @@ def file_backend(path: str = "", order: str = "") -> Backend:
         return Raw(boxes, scores, levels, clusters, note)
 
     search.takes_name = search.whole_size = True  # type: ignore[attr-defined]
+    search.check_names = partial(_check_names, store, path)  # type: ignore[attr-defined]
     search.identity = f"{stat.st_size} {stat.st_mtime_ns}"  # type: ignore[attr-defined]
     return search
+
+
+def _check_names(store: ProposalStore, path: str, names: Iterable[str]) -> None:
+    """Refuse two images of one name, and tell which images of the file are not asked for."""
+    gone = np.setdiff1d(np.arange(len(store)), rows_of(store, names, path))
+    if len(gone):
+        name = store.file_name(int(gone[0]))
+        warn(f"{path}: {len(gone)} of its {len(store)} images are not there, such as {name}; left out")
 
 
 @lru_cache(maxsize=1)
