@@ -228,6 +228,6 @@ def _not_served(head: type) -> str:
     name = head.__name__ if is_mmdets(head) else f"{head.__name__} ({full_name(head)})"
     namesake = " mmdet's class of the same name is another one." if head.__name__ in _SERVED else ""
     return (
-        f"No adapter serves the head {name} (model.detector).{namesake} Served: {served}, of mmdet, and "
-        "their sub-classes. docs/adapters.md shows how to add one."
+        f"No adapter serves the head {name} (model.detector).{namesake} Served: {served} (mmdet's own "
+        "where no scope is named) and their sub-classes. docs/adapters.md shows how to add one."
     )

@@ -68,9 +68,9 @@ def outputs(layer: Any) -> int:
 
 
 def set_classes(detector: ConfigDict, num_classes: int) -> None:
-    """Set every ``num_classes`` of the detector's heads, in place."""
-    for key in classifying_keys(detector):
-        _each_num_classes(detector[key], lambda _: num_classes)
+    """Set every ``num_classes`` of the detector's heads and of their assigners, in place."""
+    for key in (*classifying_keys(detector), "train_cfg"):
+        _each_num_classes(detector.get(key), lambda _: num_classes)
 
 
 def _changed(few: nn.Module, more: nn.Module) -> list[str]:

@@ -35,6 +35,7 @@ class InputTap:
 @serves(
     *("GFLHead", "VFNetHead", "DDODHead", "TOODHead", "PISARetinaHead", "FSAFHead"),
     *("SSDHead", "YOLOFHead", "YOLOV3Head", "YOLOXHead", "RTMDetHead"),
+    *("mmyolo.YOLOv6Head", "mmyolo.YOLOv8Head", "mmyolo.RTMDetHead"),  # PPYOLOE's is a sub-class
 )
 class ScoreAdapter(Adapter):
     """Serves any dense head with an assigner: every prior may be a slot, 2,048 per image are kept."""
