@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmengine.config import ConfigDict
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -77,6 +78,8 @@ class BoxDomainPretrainer(BaseModel):
         whole, kind = dict(config), adapter_for(config)
         config = boxes_only(config)
         self.left_out = [key for key, value in whole.items() if value and not config.get(key)]
+        if self.left_out:
+            print_log(f"{whole['type']} is pre-trained without {', '.join(self.left_out)}", "current")
         kind.prepare(config, num_clusters)
         with naming(self.left_out, whole["type"]):
             classifiers = kind.classifiers(config)
@@ -153,7 +156,7 @@ class BoxDomainPretrainer(BaseModel):
         self.follow(0.0)
 
     def __getattr__(self, name: str) -> Any:
-        """Give the user's hooks what they ask of their detector (``runner.model.bbox_head``): the online one's."""
+        """Give a user's hook the part of the detector that it asks for: that of the online network."""
         try:
             return super().__getattr__(name)
         except AttributeError:
