@@ -12,6 +12,7 @@ import functools
 import importlib
 import keyword
 import math
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,16 +50,25 @@ def config_text(config: Config) -> str:
     Raises:
         InputError: a value can be written neither as a literal nor as an import; names its key.
     """
-    imported = getattr(config, "_imported_names", ())
-    content = {str(key): value for key, value in raw(config).items() if key not in imported}
+    content = sections(config)
     writer = _Writer(set(content))
-    lines = [
-        f"{key} = {writer.text(value, key, len(key) + 3)}"
-        for key, value in content.items()
-        if key.isidentifier()
-    ]
+    lines = [f"{key} = {writer.text(value, key, len(key) + 3)}" for key, value in content.items()]
     head = [*sorted(writer.imports.values()), ""] if writer.imports else []
     return "\n".join([*head, *lines, ""])
+
+
+def sections(config: Config) -> dict[str, Any]:
+    """A config's keys and values, unbuilt, without modules, functions and names that helped to make it."""
+    helpers = (types.FunctionType, types.ModuleType)
+    imported = getattr(config, "_imported_names", ())
+    return {
+        key: value
+        for key, value in raw(config).items()
+        if isinstance(key, str)
+        and key.isidentifier()
+        and key not in imported
+        and not isinstance(value, helpers)
+    }
 
 
 def raw(config: Config | Mapping[str, Any]) -> dict[str, Any]:

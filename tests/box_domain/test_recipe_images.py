@@ -220,6 +220,57 @@ def test_a_step_of_both_pipelines_that_keeps_the_size_stays_where_it_is(where: s
     assert table[f"train pipeline: {', '.join(types([BOXES, RESIZE, only_train, PACK]))}"][0] == "replaced"
 
 
+@TRANSFORMS.register_module()
+class Inverted(BaseTransform):
+    """Changes values of pixels, and none's place."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        return {**results, "img": 255 - results["img"]}
+
+
+@TRANSFORMS.register_module()
+class Mirrored(BaseTransform):
+    """Changes places of pixels, and not the size."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        return {**results, "img": results["img"][:, ::-1]}
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        ({"type": "Inverted"}, True),
+        ({"type": "mmdet.AutoContrast", "prob": 1.0}, True),
+        ({"type": "Normalize", "mean": [1, 2, 3], "std": [4, 5, 6]}, True),
+        ({"type": "Mirrored"}, False),
+        ({"type": "RandomFlip", "prob": 0.5}, False),
+        ({"type": "mmdet.Rotate", "prob": 1.0}, False),
+        ({"type": "RatioResize", "scale": (1, 1)}, False),
+    ],
+)
+def test_a_step_that_moves_pixels_is_not_taken_over_without_its_boxes(
+    step: dict[str, Any], kept: bool, tmp_path: Path
+) -> None:
+    """Kind: the same step in both pipelines; one that moves pixels would leave the proposals behind."""
+    config, _ = wrap(tmp_path, project([LOAD, step, BOXES, RESIZE, PACK], [LOAD, step, RESIZE, PACK]))
+    assert (types([step])[0] in types(config.train_dataloader.dataset.pipeline)) is kept
+
+
+def test_steps_of_another_library_inside_of_one_are_no_steps(tmp_path: Path) -> None:
+    """Kind: Albumentations, whose step holds a list of its own transforms under ``transforms``."""
+    albu = {"type": "Albu", "transforms": [{"type": "CLAHE", "p": 1.0}]}
+    _, table = wrap(tmp_path, project([LOAD, BOXES, albu, RESIZE, PACK]))
+    assert table["train pipeline: LoadAnnotations, Albu, Resize, PackDetInputs"][0] == "replaced"
+
+
+def test_what_the_detector_is_told_of_an_image_is_packed(tmp_path: Path) -> None:
+    """Kind: a head that reads keys of an image beside mmdet's own."""
+    config, _ = wrap(tmp_path, project([LOAD, BOXES, RESIZE, {**PACK, "meta_keys": ("img_id", "height")}]))
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    for sample in dataset[0]["data_samples"].values():
+        assert (sample.metainfo["height"], sample.metainfo["flip"] in (True, False)) == (64, True)
+
+
 WRAPPED = {
     "mixed": {"type": "MultiImageMixDataset", "pipeline": [{"type": "Mosaic"}, PACK]},
     "repeated": {"type": "RepeatDataset", "times": 3},

@@ -88,16 +88,21 @@ def test_a_config_in_the_new_style_is_imported_when_it_is_read_and_not_when_it_i
 ) -> None:
     """Kind: types by import; a partial that has a name; parts of a module; a module that is not there."""
     (tmp_path / "new.py").write_text(
+        "import math\n"
         "import torch.nn as nn\n"
         "from mmdet.models import GIoULoss\n"
         f"from {__name__} import norm_of_mine\n"
         "from not_there import Missing\n"
         "loss = dict(type=GIoULoss, layers=[dict(type=nn.ReLU)])\n"
         "norm_layer = norm_of_mine\n"
+        "def half(width):\n"
+        "    return math.floor(width / 2)\n"
+        "width = half(9)\n"
         "left = dict(type=Missing)\n"
     )
     text = config_text(Config.fromfile(tmp_path / "new.py"))
     assert text.count("GIoULoss") == 2, "imported once, used once; the imported name is no key"
+    assert "width = 4" in text, "what made it is not written"
     config = Config.fromstring(text, ".py")
     from mmdet.models import GIoULoss
 

@@ -18,8 +18,9 @@ from aligndet.box_domain.adapters import Adapter, adapter_for, refuse_config
 from aligndet.box_domain.recipe.hooks import custom_hooks, default_hooks
 from aligndet.box_domain.recipe.loader import train_dataloader
 from aligndet.box_domain.recipe.optimiser import family_of, optim_wrapper
+from aligndet.box_domain.recipe.preprocessor import of_plain_batches
 from aligndet.box_domain.recipe.table import Table
-from aligndet.common.config_text import raw
+from aligndet.common.config_text import raw, sections
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
@@ -88,7 +89,7 @@ def pretraining_config(stock: Config, proposals: str, images: str, table: Table 
             {key: recipe[key] for key in ("train_cfg", "param_scheduler", "find_unused_parameters")}
         )
         config.update(
-            model=_model(stock, max(1, store.num_clusters)),
+            model=_model(stock, max(1, store.num_clusters), table),
             train_dataloader=train_dataloader(
                 stock, recipe.train_dataloader, store, (str(proposals), str(images)), table
             ),
@@ -128,12 +129,14 @@ def _recipe(stock: Config, kind: type[Adapter], table: Table) -> Config:
     return recipe
 
 
-def _model(stock: Config, num_clusters: int) -> dict[str, Any]:
+def _model(stock: Config, num_clusters: int, table: Table) -> dict[str, Any]:
     """The pre-trainer around the user's detector, which gets a preprocessor that stands beside it."""
     detector = copy.deepcopy(raw(stock.model))
     beside = raw(stock).get("data_preprocessor")
     if beside and "data_preprocessor" not in detector:
         detector["data_preprocessor"] = copy.deepcopy(beside)
+    if "data_preprocessor" in detector:
+        detector["data_preprocessor"] = of_plain_batches(detector["data_preprocessor"], stock, table)
     model = {"type": "aligndet.BoxDomainPretrainer", "detector": detector}
     return {**model, "num_clusters": num_clusters} if num_clusters > 1 else model
 
@@ -147,8 +150,7 @@ def _wrapper_of_processes(own: dict[str, Any], config: dict[str, Any], table: Ta
 
 def _variables(stock: Config) -> list[str]:
     """Keys of a user's config that are no section of it."""
-    imported = getattr(stock, "_imported_names", ())
-    return [key for key in raw(stock) if key not in BLOCKS_OF and key not in imported]
+    return [key for key in sections(stock) if key not in BLOCKS_OF]
 
 
 def building_blocks(stock: Config) -> set[str]:

@@ -28,10 +28,12 @@ class Loading:
     Attributes:
         before: those before any change of size; the first of them reads the file.
         after: those behind it.
+        pixels: that come out.
     """
 
     before: list[Step]
     after: list[Step]
+    pixels: Pixels
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Pixels:
     floats_of_bytes: bool = False
 
 
-def loading(stock: Config, default: Step, table: Table) -> Loading:
+def loading(stock: Config, default: Step, path: str, table: Table) -> Loading:
     """Find how a config reads images: its loaders, and the steps that training and test share.
 
     A step of both pipelines that leaves an image's size alone makes pixels what the model reads (a conversion
@@ -57,22 +59,28 @@ def loading(stock: Config, default: Step, table: Table) -> Loading:
     Args:
         stock: the user's config.
         default: reads images where the config reads none.
+        path: of an image; it may be missing.
         table: is told.
+
+    Raises:
+        InputError: the config's loader cannot read the image.
     """
     train = pipeline_of(stock.get("train_dataloader"))
     test = pipeline_of(stock.get("test_dataloader")) or pipeline_of(stock.get("val_dataloader"))
     loaders = loaders_of(train or test)
     before = [_from_file(step, table) for step in loaders] or [default]
     after: list[Step] = []
+    channels = (look(before, path) or guessed(before, stock.model)).channels
     resized, kept = False, {id(step) for step in loaders}
     for step in test:
         if kind_of(step) != OTHER:
             continue
-        effect = Trial(step)(TRIAL)
-        if effect is not None and effect.content == effect.whole == TRIAL and step in train:
+        trial = Trial(step, channels)
+        effect = trial(TRIAL)
+        resized = resized or (effect is not None and effect.whole != TRIAL)
+        if step in train and trial.keeps_places():
             (after if resized else before).append(raw(step))
             kept |= {id(own) for own in train if own == step}
-        resized = resized or (effect is not None and effect.whole != TRIAL)
     table.kept(f"images: {', '.join(_shown(step) for step in [*before, *after])}")
     others = [name_of(step) for step in train if id(step) not in kept]
     if others:
@@ -80,7 +88,7 @@ def loading(stock: Config, default: Step, table: Table) -> Loading:
         table.replaced(
             f"train pipeline: {names}", "proposals instead of labels, two views and their augmentation"
         )
-    return Loading(before, after)
+    return Loading(before, after, look([*before, *after], path) or guessed(before, stock.model))
 
 
 def loaders_of(pipeline: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

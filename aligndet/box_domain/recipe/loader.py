@@ -9,9 +9,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATA_SAMPLERS
 
-from aligndet.box_domain.recipe.images import Pixels, guessed, loading, look
+from aligndet.box_domain.recipe.images import Pixels, loading
 from aligndet.box_domain.recipe.lookup import name_of, names_of
 from aligndet.box_domain.recipe.sizes import Tested, resize, tested_size
+from aligndet.box_domain.recipe.steps import PACKING, kind_of, pipeline_of
 from aligndet.box_domain.recipe.table import Table
 from aligndet.common.config_text import raw
 from aligndet.common.notices import warn
@@ -25,6 +26,8 @@ KEPT = (
     *("timeout", "worker_init_fn", "multiprocessing_context", "in_order"),
 )
 BRANCHES = ("online", "momentum")
+#: What mmdet's PackDetInputs packs of an image beside its pixels.
+META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction")
 
 
 def train_dataloader(
@@ -46,16 +49,16 @@ def train_dataloader(
     dataset = recipe.dataset
     dataset.ann_file, dataset.data_prefix = files[0], {"img": files[1]}
     first, *others = dataset.pipeline
-    steps = loading(stock, raw(first), table)
     path = osp.join(files[1], proposals.file_name(0)) if len(proposals) else ""
-    pixels = look([*steps.before, *steps.after], path) or guessed(steps.before, stock.model)
+    steps = loading(stock, raw(first), path, table)
     dataset.pipeline = [*steps.before, *others]
-    tested = _tested(stock, others, table)
+    tested = _tested(stock, steps.pixels.channels, others, table)
+    last = [*steps.after, *_pads(stock, tested)]
     for step in others:
         for branch in BRANCHES:
             if branch in step:
-                step[branch] = _view(list(step[branch]), tested, pixels, steps.after, _pads(stock, tested))
-    _tell_colour(pixels, table)
+                step[branch] = _view(list(step[branch]), tested, steps.pixels, last, _meta_keys(stock))
+    _tell_colour(steps.pixels, table)
     return recipe
 
 
@@ -94,9 +97,9 @@ def _of_labels(sampler: Any) -> bool:
     )
 
 
-def _tested(stock: Config, steps: list[Any], table: Table) -> Tested:
+def _tested(stock: Config, channels: int, steps: list[Any], table: Table) -> Tested:
     """The size of the user's test, else the recipe's."""
-    found = tested_size(stock)
+    found = tested_size(stock, channels)
     if found:
         how = "at most, ratio kept" if found.keeps_ratio else "all, ratio not kept"
         table.kept(f"image size: {found.long} x {found.short} px {how}", "views are random sizes up to it")
@@ -115,16 +118,33 @@ def _pads(stock: Config, tested: Tested) -> list[Step]:
     return [tested.padding] if tested.padding and alone else []
 
 
-def _view(view: list[Any], tested: Tested, pixels: Pixels, after: list[Step], pads: list[Step]) -> list[Any]:
-    """A view of the recipe, at the user's size and with the colours that its images have."""
+def _meta_keys(stock: Config) -> list[str]:
+    """What the user's pipeline packs of an image beside its pixels, and mmdet's does not."""
+    packing = [step for step in pipeline_of(stock.get("train_dataloader")) if kind_of(step) == PACKING]
+    keys = [key for step in packing for key in step.get("meta_keys") or ()]
+    return [key for key in dict.fromkeys(keys) if key not in META_KEYS]
+
+
+def _view(view: list[Any], tested: Tested, pixels: Pixels, last: list[Step], meta: list[str]) -> list[Any]:
+    """A view of the recipe, at the user's size and with the colours that its images have.
+
+    Args:
+        view: steps of the recipe.
+        tested: the largest size.
+        pixels: of the user's images.
+        last: the user's steps before packing.
+        meta: keys of an image that the user's detector wants beside mmdet's.
+    """
     first, *others, pack = view
+    if meta:
+        pack = {**raw(pack), "meta_keys": (*META_KEYS, *meta)}
     colour = [step for step in others if name_of(step) == "RandomChoice"]
     geometry = [step for step in others if step not in colour]
     if not pixels.bytes and pixels.floats_of_bytes:
         colour = [{"type": "aligndet.ColourOfFloats", "transforms": step["transforms"]} for step in colour]
     if pixels.channels != 3 or not (pixels.bytes or pixels.floats_of_bytes):
         colour = []
-    return [resize(tested, first["scales"]), *geometry, *colour, *after, *pads, pack]
+    return [resize(tested, first["scales"]), *geometry, *colour, *last, pack]
 
 
 def _tell_colour(pixels: Pixels, table: Table) -> None:

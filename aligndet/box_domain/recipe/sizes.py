@@ -34,16 +34,20 @@ class Tested:
     padding: dict[str, Any] | None = None
 
 
-def tested_size(stock: Config) -> Tested | None:
+def tested_size(stock: Config, channels: int) -> Tested | None:
     """Find the size at which a config tests, else validates, else trains; None where images keep theirs.
 
     The config's own transforms are run on images of several sizes and shapes: what counts is what they do,
     not what they are called. Only where they cannot run, or draw at random, what they say counts.
+
+    Args:
+        stock: the user's config.
+        channels: of its images.
     """
     for part in ("test", "val"):
         if pipeline := pipeline_of(stock.get(f"{part}_dataloader")):
             steps = [step for step in pipeline if kind_of(step) == OTHER]
-            return _tried([Trial(step) for step in steps]) or _said(steps)
+            return _tried([Trial(step, channels) for step in steps]) or _said(steps)
     return _said([step for step in pipeline_of(stock.get("train_dataloader")) if kind_of(step) == OTHER])
 
 

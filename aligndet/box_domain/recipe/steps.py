@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.registry import TRANSFORMS
 
-from aligndet.box_domain.recipe.lookup import name_of, names_of
+from aligndet.box_domain.recipe.lookup import class_of, name_of, names_of
 from aligndet.common.config_text import raw
 
 #: Grey value of the image that steps are tried on; padding of any other value is told from it.
@@ -48,10 +48,16 @@ def steps_of(pipeline: Any) -> Iterator[Mapping[str, Any]]:
     for step in pipeline if isinstance(pipeline, (list, tuple)) else ():
         if not isinstance(step, Mapping):
             yield from steps_of(step)
-        elif isinstance(step.get("transforms"), (list, tuple)):
-            yield from steps_of(step["transforms"])
+        elif inner := _held(step):
+            yield from inner
         else:
             yield step
+
+
+def _held(step: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The steps that a step holds; none where what it holds is another library's (Albumentations)."""
+    inner = list(steps_of(step.get("transforms")))
+    return inner if all(class_of(one, TRANSFORMS) for one in inner) else []
 
 
 def pipeline_of(loader: Any) -> list[Mapping[str, Any]]:
@@ -96,9 +102,11 @@ class Trial:
 
     Args:
         step: of a config; what cannot be built or run has no effect.
+        channels: of the images that it is made for.
     """
 
     step: Mapping[str, Any]
+    channels: int = 3
     _transform: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -118,16 +126,42 @@ class Trial:
         Args:
             size: (height, width), pixels.
         """
+        image = self._made_of(np.full((*size, self.channels), GREY, dtype=np.uint8))
+        if image is None:
+            return None
+        whole = (int(image.shape[0]), int(image.shape[1]))
+        return Effect(_extent(image) or whole, whole)
+
+    def keeps_places(self, size: Size = TRIAL, times: int = 5) -> bool:
+        """Whether every pixel stays where it is, so that boxes do, too; tried several times, if it draws."""
+        image = np.full((*size, self.channels), GREY, dtype=np.uint8)
+        image[4:12, 6:20] = GREY // 2
+        made = [self._made_of(image.copy()) for _ in range(times)]
+        return all(one is not None and one.shape[:2] == size and _in_place(image, one) for one in made)
+
+    def _made_of(self, image: np.ndarray) -> np.ndarray | None:
+        """The image that the step makes of an image (H, W, C); None where it cannot run on it."""
+        size = (image.shape[0], image.shape[1])
+        pixels = image[..., 0] if image.shape[2] == 1 else image
+        results: dict[str, Any] = {"img": pixels, "img_id": 0, "img_path": ""}
+        results.update(img_shape=size, ori_shape=size, height=size[0], width=size[1])
         if self._transform is None:
             return None
-        image = np.full((*size, 3), GREY, dtype=np.uint8)
-        results = {"img": image, "img_shape": size, "ori_shape": size, "height": size[0], "width": size[1]}
         try:
-            image = self._transform({**results, "img_id": 0, "img_path": ""})["img"]
-            whole = (int(image.shape[0]), int(image.shape[1]))
+            return np.asarray(self._transform(results)["img"])
         except Exception:  # it needs what only real data have
             return None
-        return Effect(_extent(image) or whole, whole)
+
+
+def _in_place(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a spot is where it was, and not where a flip puts it; in some channel, for others may be new."""
+    spot = before[..., 0] != before[-1, -1, 0]  # (h, w)
+    for channel in np.moveaxis(np.atleast_3d(after), 2, 0):  # (h, w) of (h, w, c)
+        seen = channel != channel[-1, -1]
+        elsewhere = [seen[np.flip(spot, axes)].mean() for axes in (0, 1, (0, 1))]
+        if seen[spot].mean() > 0.9 and max(elsewhere) < 0.5:
+            return True
+    return False
 
 
 def _extent(image: np.ndarray) -> Size | None:
