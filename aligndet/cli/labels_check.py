@@ -1,4 +1,4 @@
-"""``aligndet labels check``: what a label file holds and what is wrong with it."""
+"""``aligndet labels check``: what labels hold and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,41 @@ from typing import Any
 from aligndet.cli import options, paths
 from aligndet.cli.failure import CommandFailedError
 
-SUMMARY = "say what a label file holds: classes, boxes, and what could not be learnt from"
+SUMMARY = "say what labels hold, what is mended, left out and refused, and how they fit their images"
 EXAMPLES = """
 aligndet labels check train.json
-aligndet labels check train.json --images photos/     (opens every image, compares sizes)
+aligndet labels check train.json --images photos/ --page look.html     (sizes of all images; boxes drawn)
+aligndet labels check yolo/data.yaml --split val
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The file, and the folder of its images."""
-    parser.add_argument("labels", type=paths.file, metavar="FILE", help="COCO json")
-    options.add(parser, "--images", "opens each")
+    """The labels, the folder of their images, and the page."""
+    parser.add_argument("labels", type=paths.existing, metavar="LABELS", help=options.LABELS_HELP)
+    options.add(parser, "--images", "compares the size of each")
+    options.add(parser, "--split")
+    text = "page (.html) or picture to write: boxes drawn on some images"
+    parser.add_argument("--page", type=paths.page_out, metavar="FILE", help=text)
+    options.add(parser, "--count", "drawn; default 12", default=12)
 
 
 def run(args: argparse.Namespace) -> Any:
-    """Print the report.
+    """Print the report, and draw.
 
     Raises:
-        CommandFailedError: a fault in the labels.
+        CommandFailedError: something in the labels is refused.
     """
     from aligndet.labels.report import check_labels
 
-    report = check_labels(args.labels, args.images)
-    print(report)
-    if report.faults:
-        raise CommandFailedError(report)
-    return report
+    check = check_labels(args.labels, args.images, args.split)
+    print(check)
+    if args.page and (folder := args.images or check.labels.folder):
+        from aligndet.visualization.labels import show_labels
+
+        show_labels(check, folder, args.page, args.count)
+        print(f"wrote {args.page}")
+    if check.faults:
+        count = len(check.faults)
+        text = f"{args.labels}: {count} faults, the first: {check.faults[0]}"
+        raise CommandFailedError(check, text, status=2)
+    return check

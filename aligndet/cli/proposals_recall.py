@@ -18,7 +18,8 @@ BUDGETS = (10, 50, 100, 300, 1000)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two files, and the budgets."""
     parser.add_argument("proposals", type=paths.existing, metavar="PROPOSALS", help=options.PROPOSALS_HELP)
-    parser.add_argument("labels", type=paths.file, metavar="LABELS", help="COCO json; crowds are left out")
+    text = f"{options.LABELS_HELP}; crowds are left out"
+    parser.add_argument("labels", type=paths.existing, metavar="LABELS", help=text)
     parser.add_argument(
         "--budgets",
         type=values.positive,
@@ -32,10 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print the table."""
+    from aligndet.common.labels.reader import read_labels
     from aligndet.evaluation.recall import coverage, numbers
     from aligndet.proposals.formats import read_proposals
 
     proposals = read_proposals(args.proposals, args.order)
-    answer = coverage(proposals, read_proposals(args.labels), args.budgets)
+    answer = coverage(proposals, read_labels(args.labels), args.budgets)
     print(answer.table())
     return numbers(answer)

@@ -30,16 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw, print the statistics, write the picture or page."""
+    from aligndet.common.labels.reader import read_labels
     from aligndet.evaluation.recall import coverage
     from aligndet.proposals.formats import read_proposals
+    from aligndet.proposals.formats.coco import as_proposals
     from aligndet.visualization import proposal_report as report
     from aligndet.visualization.drawing import write_image
     from aligndet.visualization.proposals import draw_proposals
 
     proposals = read_proposals(args.proposals)
-    truth = read_proposals(args.val) if args.val else None
+    truth = read_labels(args.val, args.images) if args.val else None
     layout = (args.count, args.max_per_image, args.columns, args.long_side, args.seed)
-    pictures = [draw_proposals(proposals, args.images, *layout, truth)]
+    pictures = [draw_proposals(proposals, args.images, *layout, truth and as_proposals(truth))]
     texts = [report.statistics(proposals)]
     if truth is not None:
         texts.append(coverage(proposals, truth).table())

@@ -8,7 +8,8 @@ from mmengine.config import Config
 
 from aligndet.common.console import Console
 from aligndet.comparison.execute import Command, Outcome, execute, run_command
-from aligndet.comparison.inputs import check_images, cut_val, draw_labels, ready_start
+from aligndet.comparison.inputs import check_images, cut_val, draw_labels, ready_start, sound_sets
+from aligndet.comparison.leaks import guard
 from aligndet.comparison.metrics import main_metric
 from aligndet.comparison.plan import Planner, Run, choose_lrs
 from aligndet.comparison.results import Results, gather
@@ -46,9 +47,10 @@ def prepare(settings: Settings, console: Console) -> tuple[Settings, Planner]:
     Raises:
         InputError: see :func:`compare`.
     """
+    settings = sound_sets(settings)
     base, classes = base_config(settings)
     check_images(settings)
-    settings = cut_val(settings)
+    settings = cut_val(guard(settings, console))
     starts = []
     with scope_of(base):
         for start in settings.starts:

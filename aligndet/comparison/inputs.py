@@ -1,4 +1,4 @@
-"""Check what the runs would only find out after hours: labels, images, starts."""
+"""Check what the runs would only find out after hours, and mend what can be: labels, images, starts."""
 
 import copy
 from dataclasses import replace
@@ -6,16 +6,39 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from aligndet.common.coco import read_coco
 from aligndet.common.errors import InputError
+from aligndet.common.fit_of_labels import check_fit
+from aligndet.common.labels.reader import read_labels
+from aligndet.common.labels.write import sound_labels
 from aligndet.comparison.settings import EvalSet, Settings, Start
 from aligndet.comparison.starts import fit_start
 from aligndet.image_domain.normalisation import check_normalisation
 from aligndet.labels.split import split_halves, split_labels
 
 
+def sound_sets(settings: Settings) -> Settings:
+    """Give every set of images labels that mmdet and pycocotools read as this project does.
+
+    Labels that are mended, or of another kind than COCO json, are written into the work dir; training and
+    scoring read that file, so that no box is dropped and no match is taken for a miss.
+
+    Raises:
+        InputError: labels that cannot be read.
+    """
+    train = _sound(settings.train, "train", settings.work_dir)
+    report = _sound(settings.report, "val", settings.work_dir)
+    same = settings.tune == settings.report
+    tune = report if same else _sound(settings.tune, "search", settings.work_dir)
+    return replace(settings, train=train, report=report, tune=tune)
+
+
+def _sound(data: EvalSet, name: str, work_dir: Path) -> EvalSet:
+    labels = read_labels(data.annotations, data.images, "train" if name == "train" else "val")
+    return replace(data, annotations=sound_labels(labels, work_dir / "labels" / f"{name}.json"))
+
+
 def check_images(settings: Settings) -> None:
-    """Refuse labels without a box, and labels whose images are not there.
+    """Refuse labels without a box, and labels that do not fit their images.
 
     Raises:
         InputError: names the label file, the image and the option that gives the folder.
@@ -28,17 +51,10 @@ def check_images(settings: Settings) -> None:
 
 def check_set(data: EvalSet, option: str, folder_option: str) -> None:
     """Refuse one set of labelled images; see :func:`check_images`."""
-    coco = read_coco(data.annotations)
-    if not any(not box.get("iscrowd") for box in coco["annotations"]):
+    labels = read_labels(data.annotations, data.images)
+    if not labels.report.boxes:
         raise InputError(f"{option} {data.annotations}: not one box in it; expected labelled images")
-    missing = [
-        image["file_name"] for image in coco["images"] if not (data.images / image["file_name"]).exists()
-    ]
-    if missing:
-        raise InputError(
-            f"{option} {data.annotations}: {len(missing)} of {len(coco['images'])} images are not in "
-            f"{data.images}, such as {missing[0]}; give their folder with {folder_option}"
-        )
+    check_fit(labels, data.images, option, folder_option)
 
 
 def cut_val(settings: Settings) -> Settings:
@@ -51,7 +67,7 @@ def cut_val(settings: Settings) -> Settings:
         return settings
     tune, report = split_halves(settings.report.annotations, settings.work_dir / "labels")
     for half in (tune, report):
-        if not read_coco(half)["annotations"]:
+        if not read_labels(half).report.boxes:
             raise InputError(
                 f"--val {settings.report.annotations}: half of its images have no box; give --search-on val"
             )

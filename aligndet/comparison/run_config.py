@@ -5,9 +5,9 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from aligndet.common.coco import class_names
 from aligndet.common.configs import add_imports, read_config
 from aligndet.common.errors import InputError
+from aligndet.common.labels.reader import class_names, read_labels
 from aligndet.comparison.settings import EvalSet, Settings
 from aligndet.scopes import default_scope
 from aligndet.transfer.finetune import point_dataset, set_num_classes
@@ -24,13 +24,16 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
     """
     config = read_config(settings.config, settings.cfg_options)
     config.merge_from_dict(settings.cfg_options)
-    classes = class_names(settings.train.annotations, settings.report.annotations, settings.tune.annotations)
+    sets = (settings.train, settings.report, settings.tune)
+    classes = class_names(*(read_labels(data.annotations) for data in sets))
     for key in ("model", "train_dataloader", "val_dataloader", "optim_wrapper"):
         if key not in config:
             raise InputError(f"{settings.config}: no {key!r}; give a whole fine-tune config")
     add_imports(config, settings.imports)
     if not set_num_classes(config.model, len(classes)):
         raise InputError(f"{settings.config}: no 'num_classes' in 'model'; is it a detector with classes?")
+    if settings.freeze_backbone and "backbone" not in config.model:
+        raise InputError(f"{settings.config}: 'model' has no 'backbone'; leave --freeze-backbone out")
     return config, classes
 
 

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from aligndet.common import notices
 from aligndet.common.errors import InputError
+from aligndet.common.labels.file import LabelFile
+from aligndet.common.labels.reader import read_labels
 from aligndet.proposals.boxes import area, iou_matrix
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
@@ -93,33 +96,38 @@ class ImageFinder:
         return self._rows.get(PurePosixPath(name).name)
 
 
-def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[int] = BUDGETS) -> Coverage:
+def coverage(proposals: ProposalStore, truth: LabelFile, budgets: Sequence[int] = BUDGETS) -> Coverage:
     """Compare proposals with true boxes, image by image (memory: one row for each true box).
 
     Args:
         proposals: ranked by their scores where they have any, else in their order.
-        truth: a labelled COCO json, read by :func:`.formats.read_proposals`.
+        truth: labels; crowds do not count. Where they are of images of another size than the proposals, of
+            equal shape, their boxes are brought to the size of the proposals.
         budgets: numbers of proposals per image.
 
     Raises:
-        InputError: the two have no image in common.
+        InputError: the two have no image in common, or images of another shape.
     """
     best, areas, counts, missing = [], [], [], 0
     find = ImageFinder(proposals)
-    for image in range(len(truth)):
-        row = find(truth.file_name(image))
+    scales = _Scales(proposals, truth)
+    of_image = _boxes_of(truth)
+    for image, name in enumerate(truth.names):
+        row = find(name)
         if row is None:
             missing += 1
             continue
-        boxes, true = proposals.boxes(row)[ranked_rows(proposals, row)], truth.boxes(image)
+        boxes = proposals.boxes(row)[ranked_rows(proposals, row)]
+        true = of_image[image] * scales(image, row)
         counts.append(len(boxes))
         areas.append(area(true))
         best.append(_best(iou_matrix(true, boxes), budgets))
+    scales.tell()
     if not counts:
         raise InputError(
-            f"none of the {len(truth)} labelled images is among the {len(proposals)} images with proposals, "
-            f"e.g. {truth.file_name(0)} and {proposals.file_name(0)}"
-            if len(truth) and len(proposals)
+            f"none of the {len(truth.names)} labelled images is among the {len(proposals)} images with "
+            f"proposals, e.g. {truth.names[0]} and {proposals.file_name(0)}"
+            if truth.names and len(proposals)
             else "no images to compare"
         )
     return Coverage(
@@ -132,6 +140,43 @@ def coverage(proposals: ProposalStore, truth: ProposalStore, budgets: Sequence[i
     )
 
 
+def _boxes_of(truth: LabelFile) -> list[np.ndarray]:
+    """Boxes (n, 4) float32 xyxy of each image; crowds are left out."""
+    real = np.flatnonzero(~truth.crowd)
+    order = real[np.argsort(truth.rows[real], kind="stable")]
+    ends = np.searchsorted(truth.rows[order], np.arange(1, len(truth.names)))
+    return np.split(truth.xyxy[order].astype(np.float32), ends)
+
+
+class _Scales:
+    """Gives the factor that brings true boxes to the size that proposals were made at."""
+
+    def __init__(self, proposals: ProposalStore, truth: LabelFile) -> None:
+        self.proposals, self.truth = proposals, truth
+        self.scaled: list[str] = []
+
+    def __call__(self, image: int, row: int) -> float:
+        there, here = self.proposals.size(row), tuple(self.truth.sizes[image].tolist())
+        if there == here or min(*there, *here) <= 0:
+            return 1.0
+        factor = there[0] / here[0]
+        words = "{} is {}x{} in the labels and {}x{} in the proposals".format(
+            self.truth.names[image], *here, *there
+        )
+        if abs(here[1] * factor - there[1]) > 1 + factor:
+            raise InputError(f"{self.truth.path}: other sizes: {words}; are these labels of the same images?")
+        self.scaled.append(words)
+        return factor
+
+    def tell(self) -> None:
+        """Say how many images were brought to another size."""
+        if self.scaled:
+            notices.warn(
+                f"{self.truth.path}: {len(self.scaled)} images of another size, such as {self.scaled[0]}: "
+                "their true boxes are brought to the size of the proposals"
+            )
+
+
 def ranked_rows(proposals: ProposalStore, image: int) -> np.ndarray:
     """(n,) places of an image's boxes, best first: by falling score, or as on file where there are none."""
     scores = proposals.column("scores", image)
@@ -141,7 +186,7 @@ def ranked_rows(proposals: ProposalStore, image: int) -> np.ndarray:
 
 def recall_of_files(proposals: Path, truth: Path, iou: float = 0.5) -> tuple[float, int]:
     """Recall of all proposals of a file against a labelled COCO json, and the number of images compared."""
-    covered = coverage(read_proposals(proposals), read_proposals(truth), budgets=(1 << 30,))
+    covered = coverage(read_proposals(proposals), read_labels(truth), budgets=(1 << 30,))
     return float(covered.recall(iou)[0]), covered.images
 
 

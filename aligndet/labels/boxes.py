@@ -1,4 +1,4 @@
-"""The boxes of a COCO json and the images they lie on."""
+"""The boxes of a label file and the images they lie on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from aligndet.common.coco import read_coco
 from aligndet.common.images import UnreadableImageError, read_image
+from aligndet.common.labels.reader import read_labels
 
 
 @dataclass(frozen=True)
 class LabelledBoxes:
-    """Holds annotations of a COCO json, file names by image id, and class names by category id."""
+    """Holds annotations as a COCO json has them, file names by image id, and class names by category id."""
 
     boxes: list[dict[str, Any]]
     files: dict[Any, str]
@@ -23,23 +23,29 @@ class LabelledBoxes:
 
 
 def read_boxes(
-    ann_file: Path, usable: Callable[[dict[str, Any]], bool], limit: int | None = None, seed: int = 0
+    ann_file: Path,
+    usable: Callable[[dict[str, Any]], bool],
+    limit: int | None = None,
+    seed: int = 0,
+    proposals: bool = False,
 ) -> LabelledBoxes:
-    """Read the usable boxes of a COCO json.
+    """Read the usable boxes of labels.
 
     Args:
         ann_file: labels or proposals.
         usable: which annotations count.
         limit: at most this many, drawn at random; their order stays.
         seed: of the draw.
+        proposals: boxes are those of a search; see :func:`aligndet.common.labels.reader.read_labels`.
 
     Raises:
-        InputError: not a COCO json with boxes.
+        InputError: labels that cannot be read.
     """
-    coco = read_coco(ann_file)
-    files = {image["id"]: image["file_name"] for image in coco["images"]}
-    names = {category["id"]: category["name"] for category in coco["categories"]}
-    boxes = [box for box in coco["annotations"] if usable(box)]
+    labels = read_labels(ann_file, proposals=proposals)
+    files = dict(zip(labels.image_ids.tolist(), labels.names, strict=True))
+    names = dict(zip(labels.category_ids, labels.classes, strict=True))
+    every = map(labels.annotation, range(len(labels.rows)))
+    boxes = [box for box in every if usable(box)]
     chosen = np.sort(np.random.default_rng(seed).permutation(len(boxes))[:limit])
     return LabelledBoxes([boxes[int(number)] for number in chosen], files, names)
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from aligndet.common.coco import class_names
 from aligndet.common.configs import locate_config
 from aligndet.common.errors import InputError
+from aligndet.common.fit_of_labels import check_fit
+from aligndet.common.labels.reader import class_names, read_labels
 from aligndet.pipeline import plan
 from aligndet.pipeline.contents import CONFIGS, image_table
+from aligndet.pipeline.leaks import leaks_of_pretraining
 from aligndet.pipeline.question import Question, label
 
 
@@ -41,7 +43,20 @@ def check_question(question: Question) -> None:
     if not question.generate:
         image_table(question)
     if question.train and question.val:
-        class_names(Path(question.train), Path(question.val))
+        _check_labels(question)
+
+
+def _check_labels(question: Question) -> None:
+    """Refuse labels that cannot be learnt from, of other classes, or of other images."""
+    read = []
+    for name, folder in zip(("train", "val"), question.label_folders, strict=True):
+        labels = read_labels(getattr(question, name), folder, name)
+        if not labels.report.boxes:
+            raise InputError(f"--{name} {labels.path}: not one box in it; expected labelled images")
+        if Path(folder).is_dir():
+            check_fit(labels, Path(folder), f"--{name}", f"--{name}-images")
+        read.append(labels)
+    class_names(*read)
 
 
 def _check_pairs(question: Question) -> None:
@@ -108,7 +123,7 @@ def check_stages(question: Question) -> CheckResult:
                 lengths[stage.name] = check(question) or ""
     named = [file for _, file in checkpoints_of(configs["detector"])]
     files = tuple(str(Path(file).absolute()) for file in named if Path(file).is_file())
-    return CheckResult(lengths, files)
+    return CheckResult(lengths, files, leaks_of_pretraining(question))
 
 
 def _check_machine(question: Question) -> None:

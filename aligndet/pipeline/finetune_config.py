@@ -9,10 +9,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.coco import class_names
+from aligndet.common.config_text import config_text, raw
 from aligndet.common.configs import add_imports, imports_of, read_config
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
+from aligndet.common.labels.file import LabelFile
+from aligndet.common.labels.reader import class_names, read_labels
+from aligndet.common.labels.write import sound_labels
 from aligndet.ops import stand_in_imports
 from aligndet.pipeline.inputs import config_path
 from aligndet.transfer.finetune import point_dataset, set_num_classes
@@ -33,7 +36,8 @@ def finetune_config(
     Args:
         detector: config of the detector.
         weights: that it loads.
-        labels: to train and validate on; empty keeps the config's own data.
+        labels: to train and validate on; empty keeps the config's own data. Labels that are mended, or no
+            COCO json, are named as :func:`write_labels` writes them.
         options: dotted keys and values.
         imports: modules of the user's that its ``custom_imports`` lack.
 
@@ -43,7 +47,7 @@ def finetune_config(
     config = read_config(detector, options)
     add_imports(config, imports)
     if labels[0]:
-        _put_labels(config, detector, labels)
+        _put_labels(config, detector, labels, weights.parent)
     config.load_from = str(weights)
     config.model.backbone.init_cfg = None
     if config.model.backbone.get("pretrained"):
@@ -63,11 +67,26 @@ def _import_stand_in(config: Config) -> None:
     config.custom_imports = {**ours, **theirs, "imports": list(dict.fromkeys(modules))}
 
 
-def _put_labels(config: Config, detector: str, labels: Labels) -> None:
+def _read(labels: Labels, folder: Path) -> list[tuple[LabelFile, Path]]:
+    """Labels to train and to validate on, each with the file that a training in ``folder`` reads."""
+    found = []
+    for path, images, split in zip(*labels, ("train", "val"), strict=True):
+        read = read_labels(path, images, split)
+        found.append((read, read.path if read.sound else folder / "labels" / f"{split}.json"))
+    return found
+
+
+def write_labels(labels: Labels, folder: Path) -> None:
+    """Write the labels that are mended, or no COCO json, below ``folder``, where the config names them."""
+    for read, file in _read(labels, folder) if labels[0] else ():
+        sound_labels(read, file)
+
+
+def _put_labels(config: Config, detector: str, labels: Labels, folder: Path) -> None:
     """Put the user's labels and number of classes into a config."""
-    train, val = (Path(path) for path in labels[0])
+    (first, train), (second, val) = _read(labels, folder)
     folders = [Path(path) for path in labels[1]]
-    classes = class_names(train, val)
+    classes = class_names(first, second)
     if not set_num_classes(config.model, len(classes)):
         raise InputError(f"{detector}: no 'num_classes' in 'model'; is it a detector with classes?")
     for part, file, folder in (
@@ -78,10 +97,19 @@ def _put_labels(config: Config, detector: str, labels: Labels) -> None:
         if config.get(f"{part}_dataloader"):
             point_dataset(config[f"{part}_dataloader"], file, folder, classes)
     for part in ("val", "test"):
-        theirs = config.get(f"{part}_evaluator") or {}
-        metric = theirs.get("metric", "bbox") if isinstance(theirs, dict) else "bbox"
-        ours = {"type": "mmdet.CocoMetric", "ann_file": str(val), "metric": metric}
-        config[f"{part}_evaluator"] = ours
+        config[f"{part}_evaluator"] = {**_evaluator(config.get(f"{part}_evaluator")), "ann_file": str(val)}
+
+
+def _evaluator(theirs: Any) -> dict[str, Any]:
+    """The COCO metric of a config, with its settings; a new one where it has another metric."""
+    given = theirs if isinstance(theirs, (list, tuple)) else [theirs or {}]
+    coco = (
+        one
+        for one in given
+        if str(getattr(one.get("type"), "__name__", one.get("type"))).endswith("CocoMetric")
+    )
+    found = raw(next(coco, {"type": "mmdet.CocoMetric", "metric": "bbox"}))
+    return {key: value for key, value in found.items() if key not in ("format_only", "outfile_prefix")}
 
 
 def write_finetune(detector: str, config: Config, out: Path) -> None:
@@ -93,14 +121,14 @@ def write_finetune(detector: str, config: Config, out: Path) -> None:
     except Exception:  # new-style configs are inherited by import, and not by _base_
         same = False
     if not same:
-        write_text(out, HEAD.format(name=out) + config.pretty_text)
+        write_text(out, HEAD.format(name=out) + config_text(config))
 
 
 def _changes(config: Config, base: Config) -> str:
     """Text of the keys that differ from the base's: a changed part of a dictionary, else the whole value."""
     now, before = config.to_dict(), base.to_dict()
     changed = {key: _change(value, before.get(key)) for key, value in now.items() if value != before.get(key)}
-    return Config(changed).pretty_text
+    return config_text(Config(changed))
 
 
 def _change(now: Any, before: Any) -> Any:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from aligndet.common.files import write_text
+from aligndet.common.labels.file import LabelFile
 from aligndet.evaluation.recall import Coverage, coverage
 from aligndet.proposals.store import ProposalStore
 
@@ -84,7 +85,7 @@ def draw_statistics(proposals: ProposalStore, covered: Coverage | None, width: i
     return np.ascontiguousarray(pixels[..., ::-1])
 
 
-def curve_coverage(proposals: ProposalStore, truth: ProposalStore) -> Coverage:
+def curve_coverage(proposals: ProposalStore, truth: LabelFile) -> Coverage:
     """Coverage at every budget of the curve."""
     return coverage(proposals, truth, CURVE)
 

@@ -12,10 +12,10 @@ from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
-from aligndet.common.coco import class_names
 from aligndet.common.configs import read_config
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.common.labels.reader import class_names, read_labels
 from aligndet.comparison.compare import compare
 from aligndet.comparison.hooks import DivergedError, FreezeBackboneHook, WatchHook
 from aligndet.comparison.plan import Planner, run_key
@@ -152,7 +152,7 @@ def test_disagreeing_categories_are_named(tmp_path: Path) -> None:
     content["categories"].reverse()
     second.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"1\.json: its categories are \['green', 'red'\]"):
-        class_names(first, second)
+        class_names(read_labels(first), read_labels(second))
 
 
 def test_a_config_without_training_is_refused(ask: Settings, tmp_path: Path) -> None:
@@ -245,6 +245,17 @@ def test_frozen_backbone_stays_as_it_was() -> None:
     assert model["backbone"].num_batches_tracked == 0
     assert model["backbone"].weight.grad is None
     assert model["neck"].weight.grad is not None
+
+
+def test_a_model_without_a_backbone_of_its_own_cannot_freeze_it(ask: Settings) -> None:
+    """Such as a detector in a wrapper; said before a run begins."""
+    path = Path(ask.config).with_name("wrapped.py")
+    path.write_text(
+        f"_base_ = {str(ask.config)!r}\n"
+        "model = dict(_delete_=True, type='SoftTeacher', detector=_base_.model)\n"
+    )
+    with pytest.raises(InputError, match="'model' has no 'backbone'; leave --freeze-backbone out"):
+        base_config(replace(ask, config=str(path), freeze_backbone=True))
 
 
 def test_a_frozen_tridentnet_keeps_its_three_branches() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from aligndet.common.errors import InputError
+from aligndet.common.labels.reader import read_labels
 from aligndet.evaluation.recall import coverage, ranked_rows, recall_of_files
 from aligndet.proposals.boxes import iou_matrix
-from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import StoreWriter
 from tests.command import command
@@ -71,7 +71,7 @@ def test_recall_and_average_recall_equal_a_literal_count(tmp_path: Path) -> None
     }
     found = {name: RNG.permutation(boxes).astype(np.float32) for name, boxes in found.items()}
     store = write_store(tmp_path / "s", found)
-    true = read_proposals(write_truth(tmp_path / "t.json", truth))
+    true = read_labels(write_truth(tmp_path / "t.json", truth))
     result = coverage(store, true, (5, 20, 500))
     sizes = {"all": (0, 1e9), "small": (0, 1024), "medium": (1024, 9216), "large": (9216, 1e9)}
     for column, budget in enumerate((5, 20, 500)):
@@ -88,20 +88,20 @@ def test_scores_decide_the_rank(tmp_path: Path) -> None:
     scores = store.columns["scores"]
     assert ranked_rows(store, 0).tolist() == np.argsort(-scores).tolist()
     best = store.boxes(0)[int(np.argmax(scores))]
-    true = read_proposals(write_truth(tmp_path / "t.json", {"a": best[None]}))
+    true = read_labels(write_truth(tmp_path / "t.json", {"a": best[None]}))
     assert coverage(store, true, (1,)).recall(0.99).tolist() == [1.0]
 
 
 def test_images_are_matched_by_name_or_short_name(tmp_path: Path) -> None:
     box = random_boxes(1)
     store = write_store(tmp_path / "s", {"x/a.jpg": box, "x/b.jpg": box, "y/b.jpg": box})
-    truth = read_proposals(
+    truth = read_labels(
         write_truth(tmp_path / "t.json", {"train/a.jpg": box, "z/b.jpg": box, "y/b.jpg": box})
     )
     result = coverage(store, truth, (1,))
     assert (result.images, result.missing) == (2, 1)  # z/b.jpg may be either
     assert result.recall().tolist() == [1.0]
-    other = read_proposals(write_truth(tmp_path / "o.json", {"c.jpg": box}))
+    other = read_labels(write_truth(tmp_path / "o.json", {"c.jpg": box}))
     with pytest.raises(InputError, match=r"none of the 1 labelled images.*c\.jpg and x/a\.jpg"):
         coverage(store, other)
 
@@ -110,11 +110,11 @@ def test_images_without_proposals_or_true_boxes_count(tmp_path: Path) -> None:
     box = random_boxes(1)
     store = write_store(tmp_path / "s", {"a": np.zeros((0, 4)), "b": box, "c": box})
     path = write_truth(tmp_path / "t.json", {"a": box, "b": box, "c": np.zeros((0, 4))})
-    result = coverage(store, read_proposals(path), (10,))
+    result = coverage(store, read_labels(path), (10,))
     assert result.recall().tolist() == [0.5]
     assert result.mean == pytest.approx(2 / 3)
     assert recall_of_files(tmp_path / "s", path) == (0.5, 3)
-    empty = coverage(store, read_proposals(write_truth(tmp_path / "e.json", {"a": np.zeros((0, 4))})))
+    empty = coverage(store, read_labels(write_truth(tmp_path / "e.json", {"a": np.zeros((0, 4))})))
     assert np.isnan(empty.recall()).all()
     assert " -" in empty.table()
 

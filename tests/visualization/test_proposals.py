@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from aligndet.common.errors import InputError
+from aligndet.common.labels.reader import read_labels
 from aligndet.evaluation.recall import coverage
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.store import ProposalStore
@@ -143,7 +144,7 @@ def test_statistics_of_many_images_are_of_a_sample(tmp_path: Path) -> None:
 def test_the_curve_is_drawn_only_where_there_are_true_boxes(tmp_path: Path) -> None:
     store = ProposalStore.open(proposals(tmp_path, [[20, 10, 60, 40]], scores=[0.5]))
     without = draw_statistics(store, None)
-    with_curve = draw_statistics(store, coverage(store, read_proposals(labels(tmp_path, [[20, 10, 40, 30]]))))
+    with_curve = draw_statistics(store, coverage(store, read_labels(labels(tmp_path, [[20, 10, 40, 30]]))))
     assert without.shape == with_curve.shape == (600, 1292, 3)
     assert (without != with_curve).any()
 

@@ -101,6 +101,7 @@ def _refuse_fractions(boxes: Boxes, notes: Notes) -> None:
             f"has 'bbox' {boxes.show(inside)} in fractions of the image (normalised); expected pixels",
             boxes.at(inside),
             int(inside.sum()),
+            "--boxes fractions",
         )
 
 
@@ -120,6 +121,7 @@ def _edges(boxes: Boxes, notes: Notes) -> None:
             f"are these {hint}?",
             boxes.at(over),
             int(over.sum()),
+            "--boxes corners" if "x1" in hint else "",
         )
         return
     low = np.clip(corners[:, :2], 0, sizes)

@@ -19,7 +19,7 @@ def mend_classes(
         if key in ids:
             if ids[key] != name:
                 what = f"'id' {key} stands for {ids[key]!r} and {name!r}; expected an id for each"
-                notes.refuse(what, "categories: ids are not unique,")
+                notes.refuse(what, "categories: ids are not unique,", mend="")
             else:
                 notes.mended("classes that stand twice, taken as one")
             continue
@@ -32,7 +32,8 @@ def mend_classes(
         class_of[key] = of_name[name]
     used = [key for key in tables.categories_of if key is not None]
     if proposals and len(keys) < 2:
-        return tuple(of_name), tuple(numbered(keys)[0]), dict.fromkeys(tables.categories_of, 0)
+        only = next(iter(of_name), "object")
+        return (only,), tuple(numbered(keys or [1])[0]), dict.fromkeys(tables.categories_of, 0)
     if not keys and tables.categories_of:
         keys = sorted(used, key=lambda key: (isinstance(key, str), key)) or [1]
         notes.mended("no 'categories': classes are named by the ids of the boxes")

@@ -77,7 +77,9 @@ def stream_coco(path: Path) -> Iterator[tuple[str, int, list[Any] | None, Any]]:
         places[key] = places.get(key, 0) + len(entries or ())
 
 
-def read_coco_tables(path: Path, needed: tuple[str, ...] = LISTS, boxes: bool = True) -> Tables:
+def read_coco_tables(
+    path: Path, needed: tuple[str, ...] = ("images", "annotations"), boxes: bool = True
+) -> Tables:
     """Read a COCO json.
 
     Args:

@@ -62,7 +62,7 @@ def image_entries(tables: Tables) -> tuple[list[str], list[int]]:
     first: dict[Key, str] = {}
     for key, name in zip(tables.image_keys, names, strict=True):
         if first.setdefault(key, name) != name:
-            tables.notes.refuse(_two_images(key, first[key], name))
+            tables.notes.refuse(_two_images(key, first[key], name), mend="")
     return list(first.values()), numbered(list(first))[0]
 
 

@@ -14,6 +14,7 @@ from aligndet.common.labels.coco import read_coco_tables
 from aligndet.common.labels.file import LabelFile
 from aligndet.common.labels.kinds import Kind, kind_of
 from aligndet.common.labels.mend import mend
+from aligndet.common.labels.report import Note
 from aligndet.common.labels.sizes import find_sizes, only_folder
 from aligndet.common.labels.voc import read_voc_tables
 from aligndet.common.labels.yolo import read_yolo_tables
@@ -37,17 +38,20 @@ def read_labels(
             the command that mends it.
     """
     labels = inspect_labels(path, images, split, proposals)
-    refused = labels.report.refused
-    if refused:
-        raise InputError(f"{path}: {refused[0]}{_mend(path, len(refused) - 1)}")
+    refuse(path, labels.report.refused)
     if labels.report.line() and not proposals:
         notices.warn(labels.report.line())
     return labels
 
 
-def _mend(path: Path | str, more: int) -> str:
-    and_more = f", and {more} more kinds of fault" if more else ""
-    return f"{and_more}; see all: aligndet labels check {path}, mend: aligndet labels convert --help"
+def refuse(path: Path | str, refused: list[Note]) -> None:
+    """Raise the first of the notes on what is refused, if there is any; see :func:`read_labels`."""
+    if not refused:
+        return
+    more = f", and {len(refused) - 1} more kinds of fault" if len(refused) > 1 else ""
+    option = refused[0].mend
+    mend = f"; mend: aligndet labels convert {path} OUT.json {option}" if option else ""
+    raise InputError(f"{path}: {refused[0]}{more}; see all: aligndet labels check {path}{mend}")
 
 
 def inspect_labels(
@@ -94,8 +98,7 @@ def _read_now(path: Path, images: Path | None, split: str, proposals: bool) -> L
     elif kind is Kind.VOC:
         tables = read_voc_tables(path, split)
     else:
-        needed = ("images", "annotations") if proposals else ("images", "annotations", "categories")
-        tables = read_coco_tables(path, needed)
+        tables = read_coco_tables(path)
     if kind is Kind.COCO and (encoding := _encoding(path)) != "utf-8":
         mark = "a byte order mark" if encoding == "utf-8-sig" else f"text of {encoding}"
         tables.notes.mended(f"{mark}, read so")

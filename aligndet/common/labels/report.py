@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KINDS = ("mended", "left out", "refused")
+#: The option that writes labels without the entries that are refused.
+LEAVE_OUT = "--leave-out"
 
 
 @dataclass
@@ -18,12 +20,14 @@ class Note:
         what: which field, what it was, what was made of it or was expected.
         count: entries that it is about.
         first: the first of them: list, place and id; empty where it is about the file.
+        mend: options of ``aligndet labels convert`` that mend what is refused; empty where nothing does.
     """
 
     kind: str
     what: str
     count: int = 1
     first: str = ""
+    mend: str = ""
 
     def __str__(self) -> str:
         if not self.first:
@@ -48,16 +52,17 @@ class Notes:
         """Note what nothing can be learnt from."""
         self._add("left out", what, first, count)
 
-    def refuse(self, what: str, first: str = "", count: int = 1) -> None:
+    def refuse(self, what: str, first: str = "", count: int = 1, mend: str = LEAVE_OUT) -> None:
         """Note what has two meanings, or none: a sentence about the entry, ``has ...; expected ...``.
 
         Entries of one list of which the same is expected are one note, in the words of the first.
         """
-        self._add("refused", what, first, count, first.partition("[")[0] + (what.partition(";")[2] or what))
+        key = first.partition("[")[0] + (what.partition(";")[2] or what)
+        self._add("refused", what, first, count, key, mend)
 
-    def _add(self, kind: str, what: str, first: str, count: int, key: str = "") -> None:
+    def _add(self, kind: str, what: str, first: str, count: int, key: str = "", mend: str = "") -> None:
         if count:
-            note = self._notes.setdefault((kind, key or what), Note(kind, what, 0, first))
+            note = self._notes.setdefault((kind, key or what), Note(kind, what, 0, first, mend))
             note.count += count
 
     def __iter__(self) -> Iterator[Note]:

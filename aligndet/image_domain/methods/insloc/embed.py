@@ -76,7 +76,7 @@ def read_windows(
     Raises:
         InputError: no box is left, or the file is no COCO json with boxes.
     """
-    labels = read_boxes(ann_file, lambda box: min(box["bbox"][2:]) >= min_side, limit, seed)
+    labels = read_boxes(ann_file, lambda box: min(box["bbox"][2:]) >= min_side, limit, seed, proposals=True)
     cut = [
         (*window(image, box["bbox"], side), box["image_id"], labels.names[box["category_id"]])
         for box, image in with_pixels(labels.boxes, labels.files, images)
