@@ -263,8 +263,14 @@ def compare(
     return results
 
 
-def check(config: str, imports: Sequence[str] = ()) -> Row:
-    """Say whether box-domain pre-training serves a detector, by one training step and an export.
+def check(
+    config: str,
+    imports: Sequence[str] = (),
+    images: File | None = None,
+    proposals: File | None = None,
+    cfg_options: dict[str, Any] | None = None,
+) -> Row:
+    """Say whether box-domain pre-training serves a detector: train two steps, export, load the export.
 
     Example:
         >>> check("mmdet::atss/atss_r50_fpn_1x_coco.py").status  # doctest: +SKIP
@@ -273,17 +279,24 @@ def check(config: str, imports: Sequence[str] = ()) -> Row:
     Args:
         config: of the detector: a file, or ``mmdet::folder/name.py``.
         imports: modules that register classes of your own.
+        images, proposals: to train on, both or none; generated where not given.
+        cfg_options: dotted keys and values, put over the config of the training.
 
     Returns:
         ``status`` (``ok``, ``refused``, ``failed``, ...), ``reason`` where it is not ok, and counts.
 
     Raises:
-        InputError: there is no such config, or a module is missing.
+        InputError: there is no such config, or a module is missing; or one of ``images`` and ``proposals``.
     """
     from aligndet.common.configs import import_modules, locate_config
+    from aligndet.common.errors import InputError
 
     locate_config(config)
+    if (images is None) != (proposals is None):
+        raise InputError("images and proposals go together: images, and the proposals on them")
     import_modules(imports, "imports")
-    from aligndet.checking.check import check_config
+    from aligndet.checking.check import Settings, check_config
+    from aligndet.checking.data import Data
 
-    return check_config(config)
+    data = Data(Path(images), Path(proposals)) if images is not None and proposals is not None else None
+    return check_config(config, Settings(dict(cfg_options or {}), tuple(imports), data))

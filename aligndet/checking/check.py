@@ -1,169 +1,184 @@
-"""The check of one model: one training step, and its export into the stock detector."""
+"""The check of one config: the path that training takes, on generated images, and back into the detector.
+
+read -> wrapped config, written and read back -> runner with the config's own loader, preprocessor and batch
+augmentation -> two steps -> checkpoint -> export -> the stock detector
+"""
 
 from __future__ import annotations
 
+import tempfile
 import time
 import traceback
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub
-from mmengine.registry import init_default_scope
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+from torch import Tensor
 
-from aligndet.box_domain import BoxDomainPretrainer
-from aligndet.box_domain.adapters import adapter_for, student
+from aligndet.box_domain.adapters import adapter_for
 from aligndet.box_domain.adapters.base import head_config
-from aligndet.box_domain.adapters.refusals import refuse
-from aligndet.checking.batch import generated_batch
-from aligndet.checking.conditions import CheckError, check_gradients, check_losses, check_still, require, some
-from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, UNREADABLE, Row
-from aligndet.checking.zoo import heads, read_model
+from aligndet.box_domain.adapters.refusals import refuse_config
+from aligndet.checking.conditions import CheckError
+from aligndet.checking.data import SHAPES, SQUARES, Data, UnreadImagesError, generate_for
+from aligndet.checking.landing import land, plain
+from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, NOT_TRIED, OK, REFUSED, UNREADABLE, Row
+from aligndet.checking.setting import setting
+from aligndet.checking.watch import STEPS, Watch, pretrainer_of
+from aligndet.checking.zoo import describe_model
+from aligndet.common.configs import import_modules, read_config
 from aligndet.common.errors import InputError
-from aligndet.transfer.fit import fit, of_classifier
-from aligndet.transfer.source import Checkpoint, network_state
-from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers, quiet
+from aligndet.common.notices import warnings_of_a_run
+from aligndet.scopes import scope_of
+from aligndet.training.config import wrap_config
+from aligndet.training.run import build_runner
+from aligndet.transfer.stock import quiet
 
-#: Sides of the images, pixels: the next is tried where the check fails at one (SSD wants 300, DINO 900 cells)
-SIZES = (128, 320)
+#: Short sides of views, pixels: the next is tried where training fails at one (SSD wants 300, DINO 900 cells,
+#: a transformer with fixed places its own); None is the config's own size.
+SIZES = (128, 320, None)
+#: mmdet's modules that register something: loaded once by whoever starts processes that check.
+PRELOAD = (
+    *("mmdet.datasets", "mmdet.engine", "mmdet.evaluation", "mmdet.models", "mmdet.visualization"),
+    *("aligndet.box_domain", "aligndet.image_domain.folder", __name__),
+)
 
 
-def check_config(name: str, threads: int = 0) -> Row:
-    """Check the model of a config; whatever goes wrong is in the row.
+@dataclass(frozen=True)
+class Settings:
+    """How configs are checked.
+
+    Attributes:
+        options: as ``--cfg-options`` of training.
+        imports: modules of the user's.
+        data: images and proposals; None generates them.
+        zoo: the config is one of mmdet's own: on square images, and with every tensor to be trained.
+        threads: of torch, for this process; 0 leaves them.
+        folder: for temporary files; None takes the machine's.
+        sizes: short sides of views that are tried, one after the other.
+    """
+
+    options: dict[str, Any] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+    data: Data | None = None
+    zoo: bool = False
+    threads: int = 0
+    folder: str | None = None
+    sizes: tuple[int | None, ...] = SIZES
+
+
+def check_config(name: str, settings: Settings | None = None) -> Row:
+    """Check a config; whatever goes wrong is in the row.
 
     Args:
-        name: of the config, see :func:`read_model`.
-        threads: of torch, for this process; 0 leaves them.
+        name: a file, or ``mmdet::folder/name.py``.
+        settings: None takes the defaults.
     """
+    settings = settings or Settings()
     started = time.process_time()
-    if threads:
-        torch.set_num_threads(threads)
-    row = Row(name, family=Path(name).parts[0], status=UNREADABLE)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    row = Row(name, status=UNREADABLE)
     try:
-        with quiet(), warnings.catch_warnings():
+        with quiet(), warnings_of_a_run(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = read_model(name)
-            if model is None:
-                row.status, row.reason = NO_DETECTOR, "the config has no model"
-            else:
-                row.status = FAILED
-                check_model(model, row)
-    except InputError as error:
-        row.reason = row.reason or str(error).removeprefix(f"config {name}: ")
-        row.trace = traceback.format_exc()
-    except Exception as error:  # one broken model must not end the table
-        row.reason = row.reason or one_line(error)
+            _check(name, settings, row)
+    except (Exception, SystemExit) as error:  # a config is a program of the user
+        row.reason = _reason(error, name)
         row.trace = traceback.format_exc()
     row.seconds = time.process_time() - started
     return row
 
 
-def check_model(model: ConfigDict, row: Row, sizes: tuple[int, ...] = SIZES) -> None:
-    """Check a model and fill in its row.
-
-    Args:
-        model: an mmdet model config without weights to download.
-        row: filled in as far as the check comes.
-        sizes: sides of images that are tried, one after the other.
+def _check(name: str, settings: Settings, row: Row) -> None:
+    """Fill in a row as far as the check comes.
 
     Raises:
-        CheckError: a condition does not hold. Others as mmdet's and the pre-trainer's.
+        InputError: the config is wrong or refused. CheckError: a condition does not hold. Others as raised
+            by what is built.
     """
-    init_default_scope("mmdet")
-    row.detector, row.head = str(model.get("type")), ", ".join(heads(model))
-    try:
-        refuse(model)
-        head_config(model)
-    except ValueError as error:
-        row.status, row.reason = REFUSED, one_line(error)
+    import_modules(settings.imports)
+    config = read_config(name, settings.options)
+    if not config.get("model"):
+        row.status, row.reason = NO_DETECTOR, "the config has no model"
         return
-    row.adapter = adapter_for(ConfigDict(model)).__name__
-    for row.size in sizes:
+    row.detector, heads = describe_model(config.model)
+    row.head, row.status = ", ".join(heads), FAILED
+    with scope_of(config), tempfile.TemporaryDirectory(dir=settings.folder, prefix="check-") as folder:
         try:
-            pretrainer = step(model, row)
-            break
-        except Exception:
-            if row.size == sizes[-1]:
-                blame_mmdet(model, row)
-                raise
-    export(pretrainer, model, row)
+            _pretrain_and_export(name, config, settings, Path(folder), row)
+        except Exception as error:
+            row.status = _status(error, config, settings.zoo)
+            raise
     row.status = OK
 
 
-def blame_mmdet(model: ConfigDict, row: Row) -> None:
-    """Say in the row when the unmodified detector cannot be built either."""
-    try:
-        build_stock(model)
-    except ValueError as error:
-        row.status, row.reason = NOT_MMDET, one_line(error)
+def _pretrain_and_export(name: str, config: Config, settings: Settings, folder: Path, row: Row) -> None:
+    row.adapter = adapter_for(ConfigDict(config.model)).__name__
+    data = settings.data or generate_for(config, folder, SQUARES if settings.zoo else SHAPES)
+    proposals, images = str(data.proposals), str(data.images)
+    wrapped = wrap_config(name, proposals, images, folder / "wrapped.py", settings.options, settings.imports)
+    work_dir, trained = _train_at_some_size(wrapped, settings, folder, row)
+    land(work_dir, folder / "detector.pth", config.model, trained, row)
 
 
-def step(model: ConfigDict, row: Row) -> BoxDomainPretrainer:
-    """One training step of a new pre-trainer with nothing but the detector given, and what must hold then.
+def _train_at_some_size(
+    wrapped: Config, settings: Settings, folder: Path, row: Row
+) -> tuple[Path, dict[str, Tensor]]:
+    """Train at the first size at which training goes well.
 
-    Raises:
-        CheckError: a condition does not hold.
+    Returns:
+        The work dir, and the tensors of the online network.
     """
-    hub = MessageHub.get_current_instance()
-    for counter in ("iter", "epoch"):
-        hub.update_info(counter, 0)  # TOOD and YOLOX read them, and there is no runner
-    torch.manual_seed(0)
-    pretrainer = BoxDomainPretrainer(detector=without_batch_augments(model))
-    pretrainer.init_weights()
-    pretrainer.train()
-    seen: list[Any] = []
-    pretrainer.online_adapter.register_forward_hook(lambda module, args, result: seen.append(result[0]))
-    before = {key: value.clone() for key, value in pretrainer.online.backbone.state_dict().items()}
-    trained = [p for p in pretrainer.parameters() if p.requires_grad]
-    optimiser = torch.optim.SGD(trained, lr=1e-4)
-
-    data = pretrainer.data_preprocessor(generated_batch(size=row.size), True)
-    losses = pretrainer(**data, mode="loss")
-    pretrainer.parse_losses(losses)[0].backward()
-    row.slots, row.positives = len(seen[0]), int((seen[0].ids >= 0).sum())
-    check_losses(losses, row)
-    check_gradients(pretrainer)
-    optimiser.step()
-    pretrainer.follow(0.99)
-    check_still(before, pretrainer.online.backbone)
-    return pretrainer
+    for size in settings.sizes:
+        row.size, work_dir = size or 0, folder / f"work-{size or 'own'}"
+        runner = build_runner(setting(wrapped, work_dir, size), max_iters=STEPS)
+        try:
+            return work_dir, _train(runner, settings.zoo, row)
+        except Exception:
+            if size == settings.sizes[-1]:
+                raise
+    raise AssertionError("no size to try")
 
 
-def export(pretrainer: BoxDomainPretrainer, model: ConfigDict, row: Row) -> None:
-    """Export, and load into the unmodified detector: only classifiers may be missing.
-
-    Raises:
-        CheckError: another tensor is missing, or one that was trained found no place.
-    """
-    source = student(model)
-    stock, classifiers = build_stock(source), classifier_layers(source)
-    state = network_state(Checkpoint(Path(row.config), pretrainer.state_dict(), {}), "online")
-    fitted, report = fit(state, stock, classifiers, row.config, "online", box_part_keys(source))
-    loaded = stock.load_state_dict(fitted, strict=False)
-    row.kept, row.initial = len(report.kept) + len(report.tiled), len(report.initial)
-    row.missing = len(loaded.missing_keys)
-    other = [key for key in loaded.missing_keys if not of_classifier(key, classifiers)]
-    require(not other, f"{len(other)} tensors are missing beside classifiers: {some(other)}")
-    require(not loaded.unexpected_keys, f"the stock detector does not know {some(loaded.unexpected_keys)}")
-    foreign = [key for key in report.dropped if not of_classifier(key, classifiers)]
-    require(not foreign, f"{len(foreign)} trained tensors fit nowhere: {some(foreign)}")
-    now = stock.state_dict()
-    changed = [key for key in report.kept if not torch.equal(now[key], state[key])]
-    require(not changed, f"{len(changed)} tensors changed on the way: {some(changed)}")
+def _train(runner: Runner, strict: bool, row: Row) -> dict[str, Tensor]:
+    watch = Watch(row)
+    runner.register_hook(watch, watch.priority)
+    runner.train()
+    watch.check(runner, strict)
+    tensors: dict[str, Tensor] = pretrainer_of(runner).online.state_dict()
+    return tensors
 
 
-def without_batch_augments(model: ConfigDict) -> ConfigDict:
-    """A copy of a model config whose images keep their size: no padding of batches to 1024 px, say."""
-    plain = ConfigDict(model)
-    if isinstance(plain.get("data_preprocessor"), dict):
-        plain.data_preprocessor = {k: v for k, v in plain.data_preprocessor.items() if k != "batch_augments"}
-    return plain
+def _status(error: Exception, config: Config, zoo: bool) -> str:
+    """Tell whether a detector is refused by its kind, is none that mmdet can build, or should be served."""
+    if isinstance(error, UnreadImagesError):
+        return NOT_TRIED
+    if isinstance(error, InputError):
+        try:
+            refuse_config(config)
+            head_config(config.model)
+        except InputError:
+            return REFUSED
+    if zoo:
+        try:
+            plain(config.model)
+        except Exception as complaint:
+            error.args = (f"plain mmdet: {one_line(complaint)}",)
+            return NOT_MMDET
+    return FAILED
+
+
+def _reason(error: BaseException, name: str) -> str:
+    """Why, in one line, without the name that stands beside it."""
+    return one_line(error).removeprefix(f"config {name}: ")
 
 
 def one_line(error: BaseException) -> str:
     """An error for a cell of a table."""
     text = " ".join(str(error).split())
-    kind = "" if isinstance(error, (CheckError, ValueError)) else f"{type(error).__name__}: "
+    kind = "" if isinstance(error, (CheckError, InputError)) else f"{type(error).__name__}: "
     return (kind + text)[:400]

@@ -13,26 +13,30 @@ _HEAD = """# Coverage: every config of mmdet, tried
 
 Written by `{command}`.
 
-For each config of the installed mmdet that has a box detector: `BoxDomainPretrainer(detector=<its model>)`
-with no other argument is built and takes one training step (two views of 2 generated images, random weights,
-CPU). A row is *ok* if the detector's own losses are finite, `loss_contrast` is positive, some slots belong to
-instances, every trainable tensor of neck and heads gets a gradient and every part one that is not zero, the
-frozen backbone gets none and is bit for bit the same after the step (norm statistics too), and if the export
-loads into the unmodified stock detector with no tensor missing but those of classifiers.
+Each distinct model of the installed mmdet's configs takes the path of `aligndet train CONFIG --aligndet`: the
+wrapped config is written and read back, its runner is built with the config's own loader, preprocessor and
+batch augmentation, it takes two steps on generated images and proposals (a batch of two, a batch of one;
+random weights, CPU), and its checkpoint is exported and loaded into the unmodified stock detector. A row is
+*ok* if the detector's own losses are finite, `loss_contrast` is positive, some slots belong to instances,
+every trainable tensor of neck and heads gets a gradient and every part one that is not zero, the frozen
+backbone gets none and is bit for bit the same afterwards (norm statistics too), and if the export loads with
+no tensor missing but those of classifiers and every tensor as training left it.
 
 Configs with the same model, up to pixel statistics and weights to download, share a row. Nothing is reduced
-in depth or width; images are {sizes} px, the larger where the smaller fails (too few cells for a detector's
-queries or feature levels). Batch augmentation (padding to 1024 px) is left out. Distillation configs are
-compared with their student.
+in depth or width; the short side of views is {sizes}, the next where training fails at one (too few cells
+for a detector's queries or feature levels), and a batch that is filled up to a size shrinks with them.
+Distillation configs are compared with their student. Every row is of the present source.
 
-- losses: sum of the detector's own; slots, positives: of one view; contrast: `loss_contrast`;
+- px: 0 is the config's own size;
+- losses: sum of the detector's own; slots, positives: of one view; contrast: `loss_contrast`; all of the
+  first step;
 - kept: tensors of the stock detector that come from pre-training; missing: those of classifiers; initial:
   those of parts that pre-training leaves out (masks, semantics, points), at the stock detector's values;
 - seconds: of the processor, for the whole check.
 """
 
 #: Of configs that are no box detector, or that nobody could try.
-NOT_TRIED = (REFUSED, NOT_MMDET, NO_DETECTOR, UNREADABLE)
+OTHERS = (REFUSED, NOT_MMDET, NO_DETECTOR, UNREADABLE)
 
 _NUMBERS = ("slots", "positives", "contrast", "losses", "kept", "missing", "initial", "seconds")
 
@@ -42,7 +46,7 @@ def write_document(
     path: Path,
     command: str,
     versions: Mapping[str, str],
-    sizes: Iterable[int],
+    sizes: Iterable[int | None],
     left: int = 0,
 ) -> None:
     """Write the document atomically.
@@ -50,17 +54,18 @@ def write_document(
     Args:
         rows: in any order. path: of the document.
         command: that writes it. versions: of what was tried.
-        sizes: sides of images that were tried, pixels.
+        sizes: short sides of views that were tried, pixels; None is the config's own.
         left: models that were not tried.
     """
-    head = _HEAD.format(command=command, sizes=" or ".join(map(str, sizes)))
+    tried = [f"{size} px" if size else "the config's own" for size in sizes]
+    head = _HEAD.format(command=command, sizes=", ".join(tried))
     write_text(path, "\n".join([head, *document(list(rows), versions, left)]))
 
 
 def document(rows: list[Row], versions: Mapping[str, str], left: int = 0) -> list[str]:
     """Lines of the document below its introduction."""
     rows = sorted(rows, key=lambda row: row.config)
-    boxes = [row for row in rows if row.status not in NOT_TRIED]
+    boxes = [row for row in rows if row.status not in OTHERS]
     others = [row for row in rows if row not in boxes]
     lines = [
         *totals(rows, left),
@@ -83,13 +88,13 @@ def totals(rows: list[Row], left: int = 0) -> list[str]:
         if models[status]:
             lines.append(f"| {status} | {models[status]} | {configs[status]} | {meaning} |")
     lines.append(f"| all | {len(rows)} | {sum(configs.values())} | |")
-    tried = sum(models[status] for status in models if status not in NOT_TRIED)
+    tried = sum(models[status] for status in models if status not in OTHERS)
     lines += ["", f"Of {tried} distinct box detectors {models[OK]} are ok."]
-    stale = sum(row.stale for row in rows)
-    if stale:
-        lines += ["", f"{stale} rows were made before the source was last changed (--stale)."]
     if left:
-        lines += ["", f"{left} models are not in the table: the run was ended before."]
+        lines += [
+            "",
+            f"{left} models are not in the table: they were not tried since the source was last changed.",
+        ]
     return lines
 
 

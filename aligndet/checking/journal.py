@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -15,11 +17,14 @@ import torch
 import aligndet
 from aligndet.checking.row import Row
 
-#: What a row depends on, below the package: a change there makes rows stale.
+#: What a row depends on, below the package: a change of code there makes rows stale.
 SOURCES = (
-    *("box_domain", "ops", "common/configs.py", "configs/_base_"),
-    *("transfer/fit.py", "transfer/report.py", "transfer/source.py", "transfer/stock.py"),
-    *("checking/batch.py", "checking/check.py", "checking/conditions.py", "checking/zoo.py"),
+    *("box_domain", "training", "ops", "synthetic", "configs/_base_", "registry.py"),
+    *("common/checkpoints.py", "common/config_text.py", "common/configs.py", "common/modules.py"),
+    *("proposals/store.py", "proposals/store_writer.py", "image_domain/normalisation.py"),
+    *("transfer/export.py", "transfer/fit.py", "transfer/source.py", "transfer/stock.py"),
+    *("checking/check.py", "checking/conditions.py", "checking/data.py", "checking/landing.py"),
+    *("checking/setting.py", "checking/watch.py", "checking/zoo.py"),
 )
 
 
@@ -30,13 +35,30 @@ def versions() -> dict[str, str]:
     return {**numbers, "torch": torch.__version__.split("+")[0]}
 
 
+@functools.cache
 def source_hash() -> str:
-    """Changes with the source files that rows depend on."""
+    """Changes with the code that rows depend on, and not with its comments, docstrings and layout."""
     root = Path(aligndet.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(file for name in SOURCES for file in _files(root / name)):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+        digest.update(path.relative_to(root).as_posix().encode() + code_of(path).encode())
     return digest.hexdigest()[:16]
+
+
+def code_of(path: Path) -> str:
+    """A Python file's statements, without what does not run."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.AST) -> bool:
+    """A docstring, or any other text that nobody reads."""
+    constant = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(constant, ast.Constant) and isinstance(constant.value, str)
 
 
 class Journal:
@@ -44,7 +66,7 @@ class Journal:
 
     Args:
         path: the file; made with its folder.
-        state: rows of another state of versions and source are stale.
+        state: of versions and source; rows of another one are passed over.
     """
 
     def __init__(self, path: Path, state: str) -> None:
@@ -60,16 +82,16 @@ class Journal:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
-    def rows(self, stale: bool = False) -> dict[str, Row]:
-        """The latest row of every key; ``stale`` takes those of other states too."""
+    def rows(self) -> dict[str, Row]:
+        """The latest row of every key."""
         latest = {}
         for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else ():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if stale or entry["state"] == self.state:
-                latest[entry["key"]] = Row.from_dict({**entry["row"], "stale": entry["state"] != self.state})
+            if entry["state"] == self.state:
+                latest[entry["key"]] = Row.from_dict(entry["row"])
         return latest
 
 

@@ -10,14 +10,16 @@ REFUSED = "refused"
 NO_DETECTOR = "no detector"
 NOT_MMDET = "mmdet cannot"
 UNREADABLE = "cannot be read"
+NOT_TRIED = "not tried"
 FAILED = "failed"
 #: Every status, in the order of the document, and what it means.
 STATUSES = {
-    OK: "pre-trains, and the export loads into the stock detector",
+    OK: "it is pre-trained, and the export loads into the stock detector",
     FAILED: "does not, and should",
+    NOT_TRIED: "a loader of the project's own reads none of the generated images",
     REFUSED: "refused with a reason",
     UNREADABLE: "its config, or a module that it imports, cannot be read",
-    NOT_MMDET: "mmdet itself cannot build it",
+    NOT_MMDET: "mmdet itself cannot read or build its own config",
     NO_DETECTOR: "a config without a model (options of testing, data)",
 }
 
@@ -27,17 +29,17 @@ class Row:
     """What became of one model.
 
     Attributes:
-        config: the config it was read from, in mmdet's folder. family: its folder.
+        config: the config it was read from; of the zoo, in mmdet's folder. family: its folder.
         same: other configs with the same model.
         detector, head, adapter: class names; ``head`` joins the classes of all heads that find boxes.
         status: a key of :data:`STATUSES`. reason: one line, where it is not ok. trace: of an error.
-        size: side of the images, pixels.
-        slots, positives: of the online view.
-        contrast, losses: ``loss_contrast``, and the sum of the detector's own losses.
+        note: what a person should know, where it is ok.
+        size: short side of the views, pixels; 0 is the config's own.
+        slots, positives: of the online view, in the first step.
+        contrast, losses: ``loss_contrast``, and the sum of the detector's own losses, in the first step.
         kept: tensors of the stock detector that come from pre-training (repeated class-agnostic regressors
             too). initial: those of parts left out, at initial values. missing: those of classifiers.
         seconds: of the processor, for the whole check.
-        stale: it was made before the source was last changed.
     """
 
     config: str
@@ -48,6 +50,7 @@ class Row:
     status: str = FAILED
     reason: str = ""
     trace: str = ""
+    note: str = ""
     size: int = 0
     slots: int = 0
     positives: int = 0
@@ -58,7 +61,6 @@ class Row:
     missing: int = 0
     seconds: float = 0.0
     same: list[str] = field(default_factory=list)
-    stale: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

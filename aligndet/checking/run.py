@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mmdet
 
-from aligndet.checking.check import check_config
-from aligndet.checking.journal import Journal, state
+from aligndet.checking.check import PRELOAD, Settings, check_config
+from aligndet.checking.journal import Journal, source_hash, state
 from aligndet.checking.kinds import group
 from aligndet.checking.processes import Died, each_in_a_process
 from aligndet.checking.row import FAILED, Row
-from aligndet.checking.zoo import Model, config_names, describe
+from aligndet.checking.zoo import Model, address, config_names, describe
 from aligndet.common.files import write_json
 
 #: Called with each line for the terminal.
@@ -32,7 +33,6 @@ class Options:
         threads: CPU threads of each; 0 leaves it to torch.
         limit: seconds per model.
         again: models that failed are tried again, though nothing changed.
-        stale: rows of an earlier state of the source count too.
     """
 
     work_dir: Path
@@ -40,12 +40,11 @@ class Options:
     threads: int = 0
     limit: float = 900.0
     again: bool = False
-    stale: bool = False
 
 
 def read_zoo(work_dir: Path, tell: Tell = print) -> list[Model]:
-    """Every distinct model of the installed mmdet; read once per version, then from a file."""
-    path = work_dir / f"zoo-{mmdet.__version__}.json"
+    """Every distinct model of the installed mmdet; read once per state of the source, then from a file."""
+    path = work_dir / f"zoo-{mmdet.__version__}-{source_hash()}.json"
     if path.is_file():
         return group(Model(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
     names = config_names()
@@ -58,7 +57,7 @@ def read_zoo(work_dir: Path, tell: Tell = print) -> list[Model]:
 def run(models: Sequence[Model], options: Options, tell: Tell = print) -> Iterator[Row]:
     """Yield a row for every model: first what is known, then what is tried, each told and kept at once."""
     journal = Journal(options.work_dir / "rows.jsonl", state())
-    earlier = journal.rows(options.stale)
+    earlier = journal.rows()
     if options.again:
         earlier = {key: row for key, row in earlier.items() if row.status != FAILED}
     todo = [model for model in models if model.key not in earlier and not model.status]
@@ -80,13 +79,14 @@ def run(models: Sequence[Model], options: Options, tell: Tell = print) -> Iterat
 
 def _tried(models: Iterable[Model], options: Options) -> Iterator[tuple[str, Row]]:
     """Key and row of each model, as they finish."""
-    by_name = {model.configs[0]: model for model in models}
-    check = functools.partial(check_config, threads=options.threads)
-    preload = [check_config.__module__]
-    for name, result in each_in_a_process(check, by_name, options.jobs, options.limit, preload):
-        model = by_name[name]
-        row = died(model, result) if isinstance(result, Died) else result
-        yield model.key, with_configs(row, model)
+    by_address = {address(model.configs[0]): model for model in models}
+    with tempfile.TemporaryDirectory(prefix="aligndet-check-") as folder:  # a killed process leaves its files
+        settings = Settings(zoo=True, threads=options.threads, folder=folder)
+        check = functools.partial(check_config, settings=settings)
+        for name, result in each_in_a_process(check, by_address, options.jobs, options.limit, PRELOAD):
+            model = by_address[name]
+            row = died(model, result) if isinstance(result, Died) else result
+            yield model.key, with_configs(row, model)
 
 
 def died(model: Model, result: Died) -> Row:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mmdet
 
-from aligndet.checking.row import NO_DETECTOR, UNREADABLE
+from aligndet.box_domain.recipe.lookup import name_of
+from aligndet.checking.row import NO_DETECTOR, NOT_MMDET, UNREADABLE
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.transfer.stock import quiet, without_downloads
+
+#: Keys of a model config under which heads that find boxes stand.
+HEADS = ("query_head", "rpn_head", "roi_head", "bbox_head")
 
 
 @dataclass
@@ -52,39 +56,33 @@ def config_names() -> list[str]:
     return sorted(path.as_posix() for path in files if "_base_" not in path.parts)
 
 
-def read_model(name: str) -> Any:
-    """The model section of a config, without weights to download; None where it has none.
-
-    Args:
-        name: as :func:`config_names` gives it, a file, or ``mmdet::folder/name.py``.
-
-    Raises:
-        InputError: there is no such config, or it cannot be read: what it imports counts too.
-    """
-    with quiet():
-        path = folder() / name
-        model = read_config(str(path) if path.is_file() else name).get("model")
-    return None if model is None else without_downloads(model)
+def address(name: str) -> str:
+    """What everybody calls a config of :func:`config_names`."""
+    return f"mmdet::{name}"
 
 
 def describe(name: str) -> Model:
-    """What can be said of a config's model without building it."""
+    """Say of a config of :func:`config_names` what can be said without building its model."""
     try:
-        model = read_model(name)
+        with quiet():
+            model = read_config(address(name)).get("model")
     except InputError as error:
-        reason = str(error).replace(f"{folder()}/", "").removeprefix(f"config {name}: ")
-        return Model([name], key=name, status=UNREADABLE, reason=reason)
-    if model is None:
+        reason = str(error).replace(f"{folder()}/", "").removeprefix(f"config {address(name)}: ")
+        missing = isinstance(error.__cause__, ImportError)  # of what mmdet can do without
+        return Model([name], key=name, status=UNREADABLE if missing else NOT_MMDET, reason=reason)
+    if not model:
         return Model([name], key=name, status=NO_DETECTOR, reason="the config has no model")
-    return Model([name], str(model.get("type")), list(heads(model)), fingerprint(model))
+    plain = without_downloads(model)
+    return Model([name], *describe_model(plain), fingerprint(plain))
 
 
-def heads(model: Any) -> Iterator[str]:
-    """Classes of the heads of a model config that find boxes, repeated ones (cascades) once."""
-    candidates = [head for key in ("rpn_head", "roi_head", "bbox_head") for head in _listed(model.get(key))]
+def describe_model(model: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Name the class of a detector, and those of its heads that find boxes, each once."""
+    candidates = [head for key in HEADS for head in _listed(model.get(key))]
     for roi_head in _listed(model.get("roi_head")):
-        candidates += _listed(roi_head.get("bbox_head")) if isinstance(roi_head, dict) else []
-    yield from dict.fromkeys(str(head.get("type")) for head in candidates if isinstance(head, dict))
+        candidates += _listed(roi_head.get("bbox_head")) if isinstance(roi_head, Mapping) else []
+    heads = [name_of(head) for head in candidates if isinstance(head, Mapping)]
+    return name_of(model), list(dict.fromkeys(heads))
 
 
 def _listed(part: Any) -> list[Any]:

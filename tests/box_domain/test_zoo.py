@@ -1,5 +1,6 @@
 """One stock config per adapter, made shallow, through the check of ``aligndet check``."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from mmengine.registry import init_default_scope
 
 import aligndet  # noqa: F401
 from aligndet.box_domain.adapters.base import _SERVED, adapter_for
-from aligndet.checking.check import check_model
-from aligndet.checking.row import OK, Row
-from aligndet.checking.zoo import read_model
+from aligndet.checking.check import Settings, check_config
+from aligndet.checking.row import OK
+from aligndet.common.config_text import config_text
+from aligndet.common.configs import read_config, read_model
+from aligndet.transfer.stock import without_downloads
 
 CONFIGS = {
     "AnchorAdapter": "retinanet/retinanet_r18_fpn_1x_coco.py",
@@ -31,9 +34,9 @@ CONFIGS = {
 }
 
 
-def shallow(name: str) -> ConfigDict:
+def shallow(stock: ConfigDict) -> ConfigDict:
     """A stock model with ResNet-18, its transformer two layers deep, its RoI heads narrow."""
-    model = read_model(name)
+    model: ConfigDict = without_downloads(stock)
     if model.backbone.type == "ResNet" and model.backbone.depth > 18:
         model.backbone.depth = 18
         narrow(model.neck, "in_channels")
@@ -62,9 +65,12 @@ def narrow(config: Any, key: str) -> None:
 
 
 @pytest.mark.parametrize("adapter", CONFIGS)
-def test_a_step_and_the_export(adapter: str) -> None:
-    row = Row(CONFIGS[adapter])
-    check_model(shallow(CONFIGS[adapter]), row)
+def test_two_steps_and_the_export(adapter: str, tmp_path: Path) -> None:
+    config = read_config(f"mmdet::{CONFIGS[adapter]}")
+    config.model = shallow(config.model)
+    path = tmp_path / "shallow.py"
+    path.write_text(config_text(config))
+    row = check_config(str(path), Settings(zoo=True, folder=str(tmp_path)))
     assert (row.status, row.adapter) == (OK, adapter), row
     assert 0 < row.positives <= row.slots
     assert row.kept > 10 * row.missing
@@ -73,4 +79,4 @@ def test_a_step_and_the_export(adapter: str) -> None:
 def test_every_adapter_has_a_config() -> None:
     own = {adapter for adapter in _SERVED.values() if adapter.__module__.startswith("aligndet.")}
     init_default_scope("mmdet")
-    assert {adapter_for(read_model(name)) for name in CONFIGS.values()} == own
+    assert {adapter_for(read_model(f"mmdet::{name}")) for name in CONFIGS.values()} == own

@@ -1,240 +1,239 @@
-"""The coverage tool: one model, the zoo, processes that die, and a run."""
+"""One config takes the path of training, and its row says what training does, with the true reason."""
 
-import json
-import time
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from aligndet.checking import check, journal, kinds, run, zoo
-from aligndet.checking.batch import generated_batch
-from aligndet.checking.configs import check as check_configs
-from aligndet.checking.processes import Died, each_in_a_process
-from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, OK, REFUSED, UNREADABLE, Row
-from tests.command import command
-from tests.small import detector
+from aligndet.checking import landing
+from aligndet.checking.check import Settings, check_config
+from aligndet.checking.data import Data
+from aligndet.checking.row import FAILED, NO_DETECTOR, NOT_MMDET, NOT_TRIED, OK, REFUSED, UNREADABLE, Row
+from aligndet.common.config_text import config_text
+from aligndet.proposals.store_writer import StoreWriter
+from tests.checking.project import NAME
+from tests.small import tiny
 
-checked = command("check")
+IMPORTS = dict(imports=[NAME], allow_failed_imports=False)
 
 
-def config_file(folder: Path, name: str, model: Any) -> str:
+def pipeline(*loaders: dict[str, Any]) -> dict[str, Any]:
+    """The data of a config that loads images by these steps."""
+    steps = [*loaders, dict(type="LoadAnnotations", with_bbox=True), dict(type="PackDetInputs")]
+    return dict(batch_size=2, num_workers=0, dataset=dict(type="CocoDataset", pipeline=steps))
+
+
+def config_file(folder: Path, model: Any, name: str = "detector.py", **sections: Any) -> str:
+    """Write a config of a user's project."""
     path = folder / name
-    Config(dict(model=model)).dump(path)
+    path.write_text(
+        config_text(Config(dict(default_scope="mmdet", custom_imports=IMPORTS, model=model, **sections)))
+    )
     return str(path)
 
 
-def test_views_mirror_each_other() -> None:
-    batch = generated_batch(images=3, size=96, boxes=4)
-    for image, mirrored in zip(batch["inputs"]["online"], batch["inputs"]["momentum"], strict=True):
-        assert torch.equal(image, mirrored.flip(2))
-    for one, other in zip(*batch["data_samples"].values(), strict=True):
-        boxes, mirrored = one.gt_instances.bboxes, other.gt_instances.bboxes
-        assert boxes.shape == (4, 4)
-        assert boxes.min() >= 0
-        assert boxes.max() <= 96
-        assert (boxes[:, 2:] > boxes[:, :2]).all()
-        assert torch.allclose(mirrored[:, [2, 0]], 96 - boxes[:, [0, 2]])
-        assert one.gt_instances.instance_ids.tolist() == other.gt_instances.instance_ids.tolist()
+def checked(folder: Path, model: Any, settings: Settings | None = None, **sections: Any) -> Row:
+    return check_config(config_file(folder, model, **sections), settings)
 
 
-# one model
-
-
-def test_a_small_detector_is_ok() -> None:
-    row = Row("retinanet.py")
-    check.check_model(detector("retinanet"), row)
-    assert (row.status, row.adapter, row.size) == (OK, "AnchorAdapter", 128)
-    assert row.missing == 2, "weight and bias of the classifier"
-    assert row.kept > 100
+def test_a_detector_that_is_served(tmp_path: Path) -> None:
+    row = checked(tmp_path, tiny(), Settings(folder=str(tmp_path)))
+    assert (row.status, row.reason) == (OK, "")
+    assert (row.detector, row.head, row.adapter) == ("RetinaNet", "RetinaHead", "AnchorAdapter")
+    assert row.size == 128
     assert 0 < row.positives < row.slots
+    assert row.contrast > 0
+    assert row.losses > 0
+    stock = landing.plain(tiny()).state_dict()
+    assert (row.missing, row.kept, row.initial) == (2, len(stock) - 2, 0), "the classifier's weight and bias"
+    assert [path.name for path in tmp_path.iterdir()] == ["detector.py"], "nothing is left behind"
 
 
-def test_a_model_with_a_fault_fails_at_every_size() -> None:
-    model = detector("retinanet")
-    model.neck.num_outs = 6  # RetinaNet has anchors for five levels
-    row = Row("faulty.py")
-    with pytest.raises(AssertionError):
-        check.check_model(model, row, sizes=(64, 96))
-    assert (row.status, row.size) == (FAILED, 96), "mmdet can build it, so it is not to blame"
+def test_a_config_whose_types_are_classes(tmp_path: Path) -> None:
+    """Configs in mmengine's new style, where ``type`` is a class and no text."""
+    from mmdet.models import FPN, ResNet, RetinaHead, RetinaNet
 
-
-def test_an_error_is_kept_in_the_row(tmp_path: Path) -> None:
-    row = check.check_config(
-        config_file(tmp_path, "unknown.py", dict(type="FCOS", bbox_head=dict(type="NoHead")))
+    model = tiny()
+    model.type, model.backbone.type, model.neck.type, model.bbox_head.type = (
+        RetinaNet,
+        ResNet,
+        FPN,
+        RetinaHead,
     )
+    path = config_file(tmp_path, model)
+    assert "from mmdet.models" in Path(path).read_text()
+    row = check_config(path)
+    assert (row.status, row.detector, row.head) == (OK, "RetinaNet", "RetinaHead")
+
+
+@pytest.mark.parametrize(
+    ("channels", "loader", "status"),
+    [
+        (1, dict(type="LoadImageFromFile", color_type="grayscale"), OK),
+        (4, dict(type="LoadImageFromFile", color_type="unchanged"), OK),
+        (4, dict(type="LoadFourChannels"), OK),
+        (4, dict(type="LoadImageFromFile"), FAILED),
+    ],
+)
+def test_images_have_the_channels_that_the_loader_gives(
+    tmp_path: Path, channels: int, loader: dict[str, Any], status: str
+) -> None:
+    """Models of one and four channels: a loader that gives another number than the model takes fails here as
+    it fails in training."""
+    model = tiny()
+    model.backbone.in_channels = channels
+    model.data_preprocessor.update(mean=[100.0], std=[50.0], bgr_to_rgb=False)  # mmdet takes one or three
+    row = checked(tmp_path, model, Settings(sizes=(64,)), train_dataloader=pipeline(loader))
+    assert row.status == status, row.reason
+    if status == FAILED:
+        assert "to have 4 channels, but got 3 channels" in row.reason
+
+
+def test_a_batch_augmentation_that_reads_masks_fails_as_in_training(tmp_path: Path) -> None:
+    model = tiny()
+    model.data_preprocessor.batch_augments = [dict(type="BlendByMask")]
+    row = checked(tmp_path, model, Settings(sizes=(64,)))
     assert row.status == FAILED
-    assert "NoHead" in row.reason
-    assert "Traceback" in row.trace
+    assert "masks" in row.reason
 
 
-def test_refusals_and_models_that_mmdet_cannot_build(tmp_path: Path) -> None:
-    solo = Row("solo.py")
-    check.check_model(zoo.read_model("solo/solo_r50_fpn_1x_coco.py"), solo)
-    assert solo.status == REFUSED
-    assert "masks and no boxes" in solo.reason
-    broken = detector("retinanet")
-    broken.bbox_head.anchor_generator.type = "NoSuchGenerator"
-    row = check.check_config(config_file(tmp_path, "broken.py", broken))
-    assert row.status == NOT_MMDET
-    assert "NoSuchGenerator" in row.reason
+def arrays(folder: Path) -> Data:
+    """Images in a kind of file that nobody generates, with proposals."""
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir()
+    with StoreWriter(folder / "proposals") as store:
+        for number in range(4):
+            image = cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), (128, 128))
+            np.save(folder / "images" / f"{number}.npy", image)
+            corners = rng.uniform(0, 64, (8, 2))
+            boxes = np.concatenate([corners, corners + rng.uniform(24, 64, (8, 2))], axis=1)
+            store.append(f"{number}.npy", number + 1, (128, 128), boxes)
+    return Data(folder / "images", folder / "proposals")
 
 
-def test_the_student_of_a_distillation() -> None:
-    model = zoo.read_model("ld/ld_r18-gflv1-r101_fpn_1x_coco.py")
-    student = check.student(model)
-    assert student.type == "SingleStageDetector"
-    assert not [key for key in student if "teacher" in key]
-    assert student.backbone == model.backbone
-    plain = detector("retinanet")
-    assert check.student(plain) is plain
+def test_a_loader_of_other_files_is_not_tried_and_with_its_own_images_it_is(tmp_path: Path) -> None:
+    """A loader that reads no generated image says nothing about training: neither good nor bad."""
+    loader = pipeline(dict(type="LoadArray"))
+    row = checked(tmp_path, tiny(), Settings(sizes=(64,)), train_dataloader=loader)
+    assert row.status == NOT_TRIED
+    assert "LoadArray" in row.reason
+    assert "--images DIR --proposals FILE" in row.reason
+    settings = Settings(sizes=(128,), data=arrays(tmp_path))
+    row = checked(tmp_path, tiny(), settings, train_dataloader=loader)
+    assert row.status == OK, row.reason
 
 
-def test_reasons_are_true_and_no_config_ends_the_others(tmp_path: Path) -> None:
-    (tmp_path / "imports.py").write_text("custom_imports = dict(imports=['no_such_package'])\nmodel = dict()")
+@pytest.mark.parametrize(("least", "sizes", "size"), [(90, (64, 96), 96), (500, (64, None), 0)])
+def test_a_larger_size_is_tried_where_a_smaller_one_fails(
+    tmp_path: Path, least: int, sizes: tuple[int | None, ...], size: int
+) -> None:
+    """Up to the config's own, at which training runs; here 512 px, fixed."""
+    model = tiny()
+    model.backbone.update(type="LargeOnly", least=least)
+    test = [dict(type="LoadImageFromFile"), dict(type="Resize", scale=(512, 512)), dict(type="PackDetInputs")]
+    row = checked(tmp_path, model, Settings(sizes=sizes), test_dataloader=dict(dataset=dict(pipeline=test)))
+    assert (row.status, row.size) == (OK, size), row.reason
+    row = checked(tmp_path, model, Settings(sizes=(64,)), test_dataloader=dict(dataset=dict(pipeline=test)))
+    assert row.status == FAILED
+    assert f"expected at least {least} px" in row.reason
+
+
+def test_a_layer_without_gradient_is_noted_and_of_the_zoo_refused(tmp_path: Path) -> None:
+    """Training goes on without the layer, so its verdict is good; mmdet's own heads have none."""
+    model = tiny()
+    model.bbox_head.type = "SpareLayer"
+    row = checked(tmp_path, model, Settings(sizes=(128,)))
+    assert (row.status, row.note) == (
+        OK,
+        "2 tensors get no gradient: online.bbox_head.spare.weight, online.bbox_head.spare.bias",
+    )
+    row = checked(tmp_path, model, Settings(sizes=(128,), zoo=True))
+    assert row.status == FAILED
+    assert "2 tensors get no gradient" in row.reason
+
+
+def test_losses_that_are_no_numbers_fail(tmp_path: Path) -> None:
+    model = tiny()
+    model.bbox_head.type = "LossOfNothing"
+    row = checked(tmp_path, model, Settings(sizes=(64,)))
+    assert row.status == FAILED
+    assert "losses are not finite: loss_bbox" in row.reason
+
+
+def test_an_export_that_changes_a_tensor_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every exported tensor is compared with what training left."""
+    real = landing.export
+
+    def tampering(checkpoint: Path, out: Path) -> Any:
+        report = real(checkpoint, out)
+        content = torch.load(out)
+        content["state_dict"]["neck.fpn_convs.0.conv.bias"] += 1
+        torch.save(content, out)
+        return report
+
+    monkeypatch.setattr(landing, "export", tampering)
+    row = checked(tmp_path, tiny(), Settings(sizes=(64,)))
+    assert row.status == FAILED
+    assert "1 tensors changed on the way: neck.fpn_convs.0.conv.bias" in row.reason
+
+
+# the true reason
+
+
+def test_weights_of_this_machine_that_are_not_there_are_named(tmp_path: Path) -> None:
+    model = tiny()
+    model.backbone.init_cfg = dict(type="Pretrained", checkpoint="lost/backbone.pth")
+    row = checked(tmp_path, model)
+    assert row.status == FAILED
+    assert "lost/backbone.pth" in row.reason
+
+
+def test_mistakes_are_named_as_the_projects(tmp_path: Path) -> None:
+    """A path, a package, a module, a type, a syntax: each has its own reason, and none is laid to mmdet."""
+    (tmp_path / "package.py").write_text("custom_imports = dict(imports=['no_such_package'])\nmodel = dict()")
     (tmp_path / "syntax.py").write_text("model = dict(\n")
     (tmp_path / "data.py").write_text("dataset = 1")
-    foreign = detector("retinanet")
+    (tmp_path / "ends.py").write_text("raise SystemExit('not today')")
+    foreign = tiny()
     foreign.bbox_head.type = "HeadOfTheUser"
-    names = [str(tmp_path / name) for name in ("gone.py", "imports.py", "syntax.py", "data.py")]
-    rows = check_configs([*names, config_file(tmp_path, "foreign.py", foreign)])
-    gone, imports, syntax, data, unregistered = rows
-    assert [row.status for row in rows] == [UNREADABLE, UNREADABLE, UNREADABLE, NO_DETECTOR, FAILED]
-    assert "no such file" in gone.reason
-    assert "no_such_package" in imports.reason
-    assert "line" in syntax.reason
-    assert "no model" in data.reason
-    assert "'HeadOfTheUser' is not registered; is its module imported?" in unregistered.reason
-    for row in rows:
+    generator = tiny()
+    generator.bbox_head.anchor_generator.type = "NoSuchGenerator"
+    faults = {
+        str(tmp_path / "gone.py"): (UNREADABLE, "no such file"),
+        str(tmp_path / "package.py"): (UNREADABLE, "no_such_package"),
+        str(tmp_path / "syntax.py"): (UNREADABLE, "line"),
+        str(tmp_path / "ends.py"): (UNREADABLE, "not today"),
+        str(tmp_path / "data.py"): (NO_DETECTOR, "no model"),
+        config_file(tmp_path, foreign, "foreign.py"): (FAILED, "HeadOfTheUser"),
+        config_file(tmp_path, generator, "generator.py"): (FAILED, "NoSuchGenerator"),
+        "mmdet::solo/solo_r50_fpn_1x_coco.py": (REFUSED, "masks and no boxes"),
+    }
+    for name, (status, reason) in faults.items():
+        row = check_config(name)
+        assert row.status == status, row
+        assert reason in row.reason
+        assert not row.reason.startswith(f"config {name}"), "the name stands beside it"
         assert "mmdet cannot" not in row.reason
+        assert "\n" not in row.reason
 
 
-# the zoo
+def test_only_of_its_own_zoo_it_is_said_that_mmdet_cannot(tmp_path: Path) -> None:
+    """mmdet ships a config whose head it cannot build; the same model of a user's is the user's."""
+    name = "mmdet::cascade_rpn/cascade-rpn_r50-caffe_fpn_1x_coco.py"
+    row = check_config(name, Settings(zoo=True))
+    assert row.status == NOT_MMDET
+    assert "num_classes" in row.reason
+    row = check_config(name)
+    assert row.status == FAILED
+    assert "num_classes" in row.reason
 
 
-def test_models_that_differ_in_weights_and_statistics_only_are_one() -> None:
-    one = ConfigDict(type="FCOS", backbone=dict(type="ResNet"), data_preprocessor=dict(mean=[1]))
-    other = ConfigDict(type="FCOS", backbone=dict(type="ResNet"), data_preprocessor=dict(mean=[2]))
-    deeper = ConfigDict(type="FCOS", backbone=dict(type="ResNet", depth=101))
-    assert zoo.fingerprint(one) == zoo.fingerprint(other) != zoo.fingerprint(deeper)
-    models = [
-        zoo.Model(["f/fcos_2x.py"], key="k"),
-        zoo.Model(["f/a.py"], key="other"),
-        zoo.Model(["f/fcos.py"], key="k"),
-    ]
-    assert [model.configs for model in kinds.group(models)] == [["f/a.py"], ["f/fcos.py", "f/fcos_2x.py"]]
-    assert kinds.plainest_first(["x/a.py", "f/fcos_r50.py", "f/fcos.py"]) == [
-        "f/fcos.py",
-        "f/fcos_r50.py",
-        "x/a.py",
-    ]
-
-
-def test_one_config_per_kind_is_the_plainest() -> None:
-    models = [
-        zoo.Model(["f/fcos_x101.py"], "FCOS", ["FCOSHead"], "1"),
-        zoo.Model(["f/fcos_r50.py"], "FCOS", ["FCOSHead"], "2"),
-        zoo.Model(["r/rcnn.py"], "FasterRCNN", ["RPNHead", "StandardRoIHead"], "3"),
-        zoo.Model(["r/tta.py"], key="4", status=NO_DETECTOR),
-    ]
-    assert [model.configs[0] for model in kinds.one_per_kind(models)] == ["f/fcos_r50.py", "r/rcnn.py"]
-    assert [m.key for m in kinds.kinds_first(models)] == ["2", "3", "1", "4"]
-
-
-def test_heads_that_find_boxes_are_named_once() -> None:
-    model = zoo.read_model("cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py")
-    assert list(zoo.heads(model)) == ["RPNHead", "CascadeRoIHead", "Shared2FCBBoxHead"]
-
-
-def test_heads_in_lists_are_named_too() -> None:
-    model = {
-        "bbox_head": [{"type": "A"}, {"type": "B"}],
-        "roi_head": [{"type": "R", "bbox_head": {"type": "C"}}],
-    }
-    assert list(zoo.heads(model)) == ["R", "A", "B", "C"]
-
-
-def test_configs_that_have_no_model_or_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "data.py").write_text("dataset = 1")
-    (tmp_path / "lost.py").write_text("_base_ = 'nowhere.py'")
-    assert zoo.describe(str(tmp_path / "data.py")).status == NO_DETECTOR
-    assert zoo.describe(str(tmp_path / "lost.py")).status == UNREADABLE
-
-
-def test_the_zoo_is_that_of_mmdet() -> None:
-    names = zoo.config_names()
-    assert len(names) > 500
-    assert "retinanet/retinanet_r50_fpn_1x_coco.py" in names
-    assert not [name for name in names if "_base_" in name]
-
-
-# processes
-
-
-def test_processes_that_crash_or_take_too_long_cost_their_own_argument_only() -> None:
-    crash, error, fine = "__import__('os')._exit(3)", "1 / 0", "6 * 7"
-    assert dict(each_in_a_process(eval, [crash, error, fine], jobs=2)) == {
-        crash: Died("the process ended with exit code 3"),
-        error: Died("the process ended with exit code 1"),
-        fine: 42,
-    }
-    assert dict(each_in_a_process(time.sleep, [600.0], limit=1)) == {600.0: Died("took more than 1 s")}
-
-
-# the command
-
-
-def zoo_of(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Make one config all that mmdet has, and its rows those of one state of the source."""
-    monkeypatch.setattr(run, "state", lambda: "as it is")
-    monkeypatch.setattr(run, "read_zoo", lambda *_: [zoo.describe(name)])
-
-
-def test_the_zoo_is_tried_once_and_remembered(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a process of its own, a real detector; the second time its row is there and no process starts."""
-    zoo_of(monkeypatch, config_file(tmp_path, "small.py", detector("retinanet")))
-    out = tmp_path / "out"
-    assert checked(["--zoo", "--out", out]) == 0
-    assert "1 models, 1 to try" in capsys.readouterr().out
-    assert "AnchorAdapter" in (out / "coverage.md").read_text()
-    assert f"Written by `aligndet check --zoo --out {out}`" in (out / "coverage.md").read_text()
-    monkeypatch.setattr(run, "each_in_a_process", lambda *_: iter([]))
-    assert checked(["--zoo", "--out", out]) == 0
-    assert "1 models, 0 to try" in capsys.readouterr().out
-    assert "Of 1 distinct box detectors 1 are ok." in (out / "coverage.md").read_text()
-
-
-def test_a_process_that_dies_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "each_in_a_process", lambda f, names, *_: ((n, Died("killed")) for n in names))
-    name = config_file(tmp_path, "small.py", detector("retinanet"))
-    out = tmp_path / "out"
-    zoo_of(monkeypatch, name)
-    assert checked(["--zoo", "--out", out]) == 1
-    assert "killed" in (out / "failures.txt").read_text()
-    kept = journal.Journal(out / "rows.jsonl", "as it is").rows()
-    assert [row.status for row in kept.values()] == [FAILED]
-    model = zoo.describe(name)
-    tried = [row.reason for row in run.run([model], run.Options(out, again=True))]
-    assert tried == ["killed"], "failures are tried again where that is asked for"
-
-
-def test_each_config_has_a_line_and_one_that_is_not_ok_counts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good = config_file(tmp_path, "good.py", detector("retinanet"))
-    bad = tmp_path / "bad.py"
-    bad.write_text("custom_imports = dict(imports=['no_such_package_at_all'])\nmodel = dict(type='X')\n")
-    result = tmp_path / "result.json"
-    assert checked([bad, good, "--json", result]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith(f"{bad}: failed: ")
-    assert "no_such_package_at_all" in lines[0]
-    assert lines[1].startswith(f"{good}: ok: ")
-    rows = json.loads(result.read_text())["configs"]
-    assert [row["status"] for row in rows] == [UNREADABLE, OK]
-    assert not (tmp_path / "work_dirs").exists(), "only --zoo keeps rows"
+def test_options_of_training_are_taken(tmp_path: Path) -> None:
+    options = {"model.detector.bbox_head.type": "NoHeadAtAll"}
+    row = checked(tmp_path, tiny(), Settings(options=options))
+    assert row.status == FAILED
+    assert "NoHeadAtAll" in row.reason

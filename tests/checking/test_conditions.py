@@ -1,4 +1,4 @@
-"""What must hold after a training step: each condition can fail."""
+"""What must hold of the steps of a check: each condition can fail."""
 
 import math
 from typing import Any
@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aligndet.checking.conditions import CheckError, check_gradients, check_losses, check_still
-from aligndet.checking.row import Row
+from aligndet.checking.conditions import CheckError, Gradients, check_losses, check_steps, check_still
 
 
 class Pretrainer(nn.Module):
@@ -29,10 +28,26 @@ def zero(parameter: Any) -> None:
     parameter.grad.zero_()
 
 
+def seen(*models: Any) -> Gradients:
+    gradients = Gradients()
+    for model in models:
+        gradients.see(model)
+    return gradients
+
+
 def test_gradients_that_are_right() -> None:
-    model = Pretrainer()
-    zero(model.online["neck"].bias)  # one tensor may be zero at the first step
-    check_gradients(model)  # type: ignore[arg-type]
+    model: Any = Pretrainer()
+    zero(model.online["neck"].bias)  # one tensor may be zero at first
+    gradients = seen(model)
+    gradients.check(model)
+    assert gradients.missed(model) == ""
+
+
+def test_what_the_first_step_lacks_the_second_may_give() -> None:
+    first: Any = Pretrainer()
+    first.online["neck"].weight.grad = None
+    assert seen(first).missed(first) == "1 tensors get no gradient: online.neck.weight"
+    assert seen(first, Pretrainer()).missed(first) == ""
 
 
 @pytest.mark.parametrize(
@@ -40,41 +55,64 @@ def test_gradients_that_are_right() -> None:
     [
         ("neck", None, "1 tensors get no gradient: online.neck.weight"),
         ("head", 0.0, "all gradients are zero in online.head"),
-        ("head", math.inf, "not finite: online.head.weight"),
-        ("backbone", 1.0, "frozen tensors are trained: online.backbone.weight"),
     ],
 )
-def test_gradients_that_are_wrong(part: str, value: float | None, complaint: str) -> None:
-    model = Pretrainer()
+def test_gradients_that_are_missed(part: str, value: float | None, complaint: str) -> None:
+    model: Any = Pretrainer()
     layer = model.online[part]
     layer.weight.grad = None if value is None else torch.full((2, 2), value)
     if value == 0.0:
         zero(layer.bias)
-    with pytest.raises(CheckError, match=complaint):
-        check_gradients(model)  # type: ignore[arg-type]
+    gradients = seen(model)
+    gradients.check(model)
+    assert gradients.missed(model) == complaint
 
 
 @pytest.mark.parametrize(
-    ("losses", "positives", "complaint"),
+    ("part", "value", "complaint"),
     [
-        ({"loss_bbox": torch.tensor(math.nan)}, 3, "not finite: loss_bbox"),
-        ({"loss_bbox": [torch.tensor(1.0), torch.tensor(math.inf)]}, 3, "not finite: loss_bbox"),
-        ({}, 3, "no loss of its own"),
-        ({"loss_bbox": torch.tensor(1.0)}, 0, "none of 9 slots"),
-        ({"loss_bbox": torch.tensor(1.0), "loss_contrast": torch.tensor(0.0)}, 3, "loss_contrast is 0.0"),
+        ("head", math.inf, "not finite: online.head.weight"),
+        ("backbone", 1.0, "1 frozen tensors are trained: online.backbone.weight"),
     ],
 )
-def test_losses_that_are_wrong(losses: dict, positives: int, complaint: str) -> None:
-    row = Row("a.py", slots=9, positives=positives)
+def test_gradients_that_are_wrong(part: str, value: float, complaint: str) -> None:
+    model: Any = Pretrainer()
+    model.online[part].weight.grad = torch.full((2, 2), value)
     with pytest.raises(CheckError, match=complaint):
-        check_losses({"loss_contrast": torch.tensor(2.0), "positives": torch.tensor(3.0), **losses}, row)
+        seen(model).check(model)
 
 
-def test_losses_are_summed_without_the_contrast_and_the_counts() -> None:
-    row = Row("a.py", slots=9, positives=3)
-    losses = {"loss_rpn": [torch.tensor(1.0), torch.tensor(2.0)], "s0.loss_bbox": torch.tensor(0.5)}
-    check_losses({**losses, "loss_contrast": torch.tensor(7.0), "positives": torch.tensor(3.0)}, row)
-    assert (row.losses, row.contrast) == (3.5, 7.0)
+def test_a_backbone_that_could_be_trained() -> None:
+    model: Any = Pretrainer()
+    model.online["backbone"].requires_grad_(True)
+    with pytest.raises(CheckError, match="2 frozen tensors are trained"):
+        seen(model).check(model)
+
+
+@pytest.mark.parametrize(
+    ("losses", "complaint"),
+    [
+        ({"loss_bbox": math.nan}, "not finite: loss_bbox"),
+        ({"loss": 2.0}, "no loss of its own"),
+        ({"loss_bbox": 1.0, "loss_contrast": math.inf}, "loss_contrast is inf"),
+    ],
+)
+def test_losses_that_are_wrong(losses: dict[str, float], complaint: str) -> None:
+    with pytest.raises(CheckError, match=complaint):
+        check_losses({"loss_contrast": 2.0, "positives": 3.0, **losses})
+
+
+def test_losses_are_summed_without_the_contrast_the_counts_and_the_total() -> None:
+    losses = {"loss": 10.5, "loss_rpn": 3.0, "s0.loss_bbox": 0.5, "loss_contrast": 7.0, "positives": 5.0}
+    assert check_losses(losses) == (7.0, 3.5)
+
+
+def test_steps_in_which_nothing_was_told_apart() -> None:
+    check_steps([0, 3], [0.0, 2.0])
+    with pytest.raises(CheckError, match="no slot belongs to an instance"):
+        check_steps([0, 0], [2.0, 2.0])
+    with pytest.raises(CheckError, match=r"loss_contrast is 0\.0"):
+        check_steps([3, 3], [0.0, 0.0])
 
 
 def test_a_backbone_whose_statistics_moved() -> None:
