@@ -18,6 +18,7 @@ from aligndet.common.labels.reader import class_names, read_labels
 from aligndet.common.labels.write import sound_labels
 from aligndet.ops import stand_in_imports
 from aligndet.pipeline.inputs import config_path
+from aligndet.scopes import default_scope
 from aligndet.transfer.finetune import point_dataset, set_num_classes
 
 #: Training and validation labels, and the folders of their images.
@@ -95,7 +96,7 @@ def _put_labels(config: Config, detector: str, labels: Labels, folder: Path) -> 
         ("test", val, folders[1]),
     ):
         if config.get(f"{part}_dataloader"):
-            point_dataset(config[f"{part}_dataloader"], file, folder, classes)
+            point_dataset(config[f"{part}_dataloader"], file, folder, classes, default_scope(config))
     for part in ("val", "test"):
         config[f"{part}_evaluator"] = {**_evaluator(config.get(f"{part}_evaluator")), "ann_file": str(val)}
 

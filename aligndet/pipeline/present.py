@@ -81,7 +81,8 @@ def next_commands(question: Question) -> list[str]:
     files = question.label_files or ("TRAIN.json", "VAL.json")
     labels = ["--train", near(Path(files[0])), "--val", near(Path(files[1]))]
     folder = ["--images", near(Path(question.images)) if Path(question.images).is_dir() else "DIR"]
-    compare = shlex.join(["aligndet", "compare", config, *starts, *labels, *folder])
+    own = [word for module in question.imports for word in ("--import", module)]
+    compare = shlex.join(["aligndet", "compare", config, *starts, *labels, *folder, *own])
     return [f"aligndet train {shlex.quote(finetune)}", f"{compare}    (did it help?)"]
 
 
