@@ -9,6 +9,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from aligndet.common.labels.reader import read_labels
 from aligndet.comparison import metrics
 
 
@@ -39,6 +40,9 @@ def coco_results(model: Any, dataloader: Any) -> list[dict[str, Any]]:
 def coco_scores(annotations: Path, results: list[dict[str, Any]]) -> dict[str, float]:
     """Score COCO-format box results (xywh) against ``annotations``.
 
+    The measure is pycocotools'; the labels are as the reader gives them, so that annotation 0, which
+    pycocotools takes for a miss, ids that stand twice and flags that are missing do not change the score.
+
     Returns:
         Every measure of :data:`.metrics.METRICS` by name, 0..1, not rounded (mmdet's metric keeps 3 digits).
         No detections at all, or no boxes to find, is 0.
@@ -46,7 +50,9 @@ def coco_scores(annotations: Path, results: list[dict[str, Any]]) -> dict[str, f
     if not results:
         return no_scores()
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(annotations))
+        truth = COCO()
+        truth.dataset = read_labels(annotations).to_coco()
+        truth.createIndex()
         measured = COCOeval(truth, truth.loadRes(results), "bbox")
         measured.evaluate()
         measured.accumulate()
