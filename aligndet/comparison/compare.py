@@ -49,7 +49,7 @@ def prepare(settings: Settings, console: Console) -> tuple[Settings, Planner]:
     """
     settings = sound_sets(settings)
     base, classes = base_config(settings)
-    check_images(settings)
+    check_images(settings, console)
     settings = cut_val(guard(settings, console))
     starts = []
     with scope_of(base):
@@ -75,7 +75,8 @@ def _chosen(searched: Sequence[Outcome], settings: Settings) -> dict[tuple[str, 
 
 def conditions_of(settings: Settings, base: Config, classes: tuple[str, ...]) -> dict[str, Any]:
     """Say what was equal for all starts, for the report."""
-    optimizer = base.optim_wrapper.optimizer.type
+    kind = base.optim_wrapper.optimizer.type
+    optimizer = getattr(kind, "__name__", kind)
     batch = settings.batch or base.train_dataloader.batch_size
     search_seeds = min(settings.search_seeds, settings.seeds)
     iters = ", ".join(f"{count} at {percent:g} %" for percent, count in sorted(settings.iters.items()))

@@ -1,13 +1,14 @@
 """Check what the runs would only find out after hours, and mend what can be: labels, images, starts."""
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
 
+from aligndet.common.config_text import sections
+from aligndet.common.console import Console
 from aligndet.common.errors import InputError
-from aligndet.common.fit_of_labels import check_fit
+from aligndet.common.fit_of_labels import Fit, check_fit
 from aligndet.common.labels.reader import read_labels
 from aligndet.common.labels.write import sound_labels
 from aligndet.comparison.settings import EvalSet, Settings, Start
@@ -37,24 +38,24 @@ def _sound(data: EvalSet, name: str, work_dir: Path) -> EvalSet:
     return replace(data, annotations=sound_labels(labels, work_dir / "labels" / f"{name}.json"))
 
 
-def check_images(settings: Settings) -> None:
-    """Refuse labels without a box, and labels that do not fit their images.
+def check_images(settings: Settings, console: Console) -> None:
+    """Say how labels and images fit; refuse labels without a box, and labels that do not fit their images.
 
     Raises:
         InputError: names the label file, the image and the option that gives the folder.
     """
-    check_set(settings.train, "--train", "--train-images")
-    check_set(settings.report, "--val", "--val-images")
+    console.say(check_set(settings.train, "--train", "--train-images").line())
+    console.say(check_set(settings.report, "--val", "--val-images").line())
     if settings.tune != settings.report:
-        check_set(settings.tune, "--search-on", "--val-images")
+        console.say(check_set(settings.tune, "--search-on", "--val-images").line())
 
 
-def check_set(data: EvalSet, option: str, folder_option: str) -> None:
+def check_set(data: EvalSet, option: str, folder_option: str) -> Fit:
     """Refuse one set of labelled images; see :func:`check_images`."""
     labels = read_labels(data.annotations, data.images)
     if not labels.report.boxes:
         raise InputError(f"{option} {data.annotations}: not one box in it; expected labelled images")
-    check_fit(labels, data.images, option, folder_option)
+    return check_fit(labels, data.images, option, folder_option)
 
 
 def cut_val(settings: Settings) -> Settings:
@@ -84,9 +85,8 @@ def ready_start(start: Start, base: Config, settings: Settings) -> tuple[Start, 
     Raises:
         NormalisationError: its weights, or those of the config's backbone, are of another normalisation.
     """
-    config = copy.copy(base.to_dict())
-    config["load_from"] = str(start.checkpoint) if start.checkpoint else None
-    check_normalisation(Config(config))
+    load_from = str(start.checkpoint) if start.checkpoint else None
+    check_normalisation(Config({**sections(base), "load_from": load_from}))
     if start.checkpoint is None:
         return start, "as the config initialises it"
     path, report = fit_start(start.checkpoint, start.name, base.model, settings.work_dir / "starts")

@@ -1,10 +1,12 @@
 """One fine-tune run as an mmengine config: the stock config with data, schedule, seed and start put in."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from aligndet.common.config_text import sections
 from aligndet.common.configs import add_imports, read_config
 from aligndet.common.errors import InputError
 from aligndet.common.labels.reader import class_names, read_labels
@@ -71,8 +73,8 @@ def _evaluation(
     config: Config, settings: Settings, data: EvalSet, classes: tuple[str, ...]
 ) -> dict[str, Any]:
     """A data loader that predicts on ``data``, batched as training is."""
-    loader: dict[str, Any] = config.val_dataloader.to_dict()
-    point_dataset(loader, data.annotations, data.images, classes)
+    loader: dict[str, Any] = copy.deepcopy(config.val_dataloader)
+    point_dataset(loader, data.annotations, data.images, classes, default_scope(config))
     loader["dataset"]["test_mode"] = True
     loader.update(num_workers=settings.loaders, persistent_workers=settings.loaders > 0)
     loader["batch_size"] = config.train_dataloader.batch_size
@@ -94,9 +96,9 @@ def run_config(
 
     Evaluation happens after training; ``compare_eval`` holds one data loader per evaluation set.
     """
-    config = Config(ConfigDict(base.to_dict()))
+    config = Config(ConfigDict(copy.deepcopy(sections(base))))
     loader = config.train_dataloader
-    point_dataset(loader, train, settings.train.images, classes)
+    point_dataset(loader, train, settings.train.images, classes, default_scope(config))
     loader.batch_size = settings.batch or loader.batch_size
     loader.update(num_workers=settings.loaders, persistent_workers=settings.loaders > 0)
     loader.sampler = {"type": "InfiniteSampler", "shuffle": True, "seed": seed}

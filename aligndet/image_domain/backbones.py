@@ -9,6 +9,7 @@ from torch import nn
 
 from aligndet.common.errors import InputError
 from aligndet.image_domain.convert import convert
+from aligndet.image_domain.normalisation import is_pretrained
 from aligndet.image_domain.sources import load_source
 
 
@@ -53,7 +54,7 @@ def starts_pretrained(cfg: Mapping | Config) -> bool:
     part = backbone_config(cfg)
     inits = part.get("init_cfg") or []
     inits = [inits] if isinstance(inits, Mapping) else inits
-    return bool(part.get("pretrained")) or any(init.get("type") == "Pretrained" for init in inits)
+    return bool(part.get("pretrained")) or any(is_pretrained(init) for init in inits)
 
 
 def trained_backbone(cfg: Mapping | Config, weights: str | None = None) -> nn.Module:

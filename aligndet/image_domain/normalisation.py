@@ -126,13 +126,18 @@ def checkpoints_of(cfg: Mapping | Config) -> Iterator[tuple[str, str]]:
     yield from _pretrained(cfg.get("model"), "model")
 
 
+def is_pretrained(node: Mapping[str, Any]) -> bool:
+    """Whether an ``init_cfg`` loads weights; its ``type`` is a name, or a class in the new style."""
+    kind = node.get("type")
+    return getattr(kind, "__name__", kind) in ("Pretrained", "PretrainedInit")
+
+
 def _pretrained(node: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, (list, tuple)):
         for number, item in enumerate(node):
             yield from _pretrained(item, f"{key}.{number}")
     elif isinstance(node, Mapping):
-        kind = getattr(node.get("type"), "__name__", node.get("type"))  # a class in the new style
-        if kind in ("Pretrained", "PretrainedInit") and isinstance(node.get("checkpoint"), str):
+        if is_pretrained(node) and isinstance(node.get("checkpoint"), str):
             yield f"{key}.checkpoint", node["checkpoint"]
         for name, value in node.items():
             yield from _pretrained(value, f"{key}.{name}")

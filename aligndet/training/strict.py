@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aligndet.common.errors import InputError, nearest
+from aligndet.image_domain.normalisation import is_pretrained
 from aligndet.scopes import default_scope, scope_of, scope_of_model
 
 #: Keys at the top of a config that mean something where they are not written, too.
@@ -165,7 +166,7 @@ def check_files(config: Mapping[str, Any]) -> None:
     """
     named = {"load_from": config.get("load_from")}
     for place, node in _dicts(config.get("model"), "model"):
-        if node["type"] == "Pretrained" or getattr(node["type"], "__name__", "") == "PretrainedInit":
+        if is_pretrained(node):
             named[f"{place}.checkpoint"] = node.get("checkpoint")
     for place, name in named.items():
         if isinstance(name, str) and name and "://" not in name and not Path(name).expanduser().is_file():

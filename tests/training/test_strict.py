@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from mmengine.model import PretrainedInit
+from mmengine.registry import MODELS, TRANSFORMS
 
 import aligndet
 from aligndet.common.errors import InputError
 from aligndet.training.config import load_config
-from aligndet.training.strict import arguments_of, check_options, check_own_arguments
+from aligndet.training.strict import arguments_of, check_files, check_options, check_own_arguments
 
 CONFIGS = Path(aligndet.__file__).parent / "configs"
 
@@ -92,3 +95,49 @@ def test_arguments_are_those_of_the_bases_too() -> None:
 def test_shipped_configs_give_our_classes_no_other_argument(folder: str) -> None:
     for path in sorted((CONFIGS / folder).glob("*.py")):
         check_own_arguments(dict(load_config(str(path)).items()))
+
+
+class Reads(torch.nn.Module):
+    """Takes any keyword, and reads some before it hands the others on."""
+
+    def __init__(self, width: int = 1, **options: Any) -> None:
+        self.depth = options.pop("own_option", 0)
+        super().__init__(**options)
+
+
+def test_keys_of_the_user_s_own_classes_and_dicts_are_not_refused() -> None:
+    """Kind: keywords that a class pops, keys that differ by a number, one name in several registries."""
+    MODELS.register_module(name="SharedByTwo", module=Reads, force=True)
+    TRANSFORMS.register_module(name="SharedByTwo", module=dict, force=True)
+    own: dict[str, Any] = {
+        "default_scope": "mmdet",
+        "model": {"type": Reads, "stages": {"stage_number_1": 1}},
+        "other": {"type": "SharedByTwo"},
+        "train_dataloader": {"batch_size": 2},
+        "my_setting": {"a": 1},
+    }
+    for key in (
+        "model.own_option",
+        "model.stages.stage_number_2",
+        "other.own_option",
+        "my_setting.b",
+        "train_dataloader.in_order",
+        "train_dataloader.pin_memory_device",
+        "strategy",
+        "tta_model",
+    ):
+        check_options(own, {key: 1})
+    for key, words in (
+        ("model.widths", "did you mean 'width'"),
+        ("model.stages.stage_nmber_1", "did you mean"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_options(own, {key: 1})
+
+
+def test_weights_are_looked_for_in_the_model_and_not_in_what_made_it(tmp_path: Path) -> None:
+    """Kind: a variable of the config with weights that the model does not have; types as classes."""
+    missing = {"type": PretrainedInit, "checkpoint": str(tmp_path / "not_there.pth")}
+    check_files({"model": {"type": "X"}, "backbone": {"type": "Y", "init_cfg": missing}})
+    with pytest.raises(InputError, match=r"model\.backbone\.init_cfg\.checkpoint: .*no such file of weights"):
+        check_files({"model": {"type": "X", "backbone": {"type": "Y", "init_cfg": missing}}})

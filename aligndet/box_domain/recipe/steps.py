@@ -154,7 +154,7 @@ class Trial:
 
 
 def _in_place(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether a spot is where it was, and not where a flip puts it; in some channel, for others may be new."""
+    """Whether a spot is where it was, and not where a flip puts it, in a channel at least."""
     spot = before[..., 0] != before[-1, -1, 0]  # (h, w)
     for channel in np.moveaxis(np.atleast_3d(after), 2, 0):  # (h, w) of (h, w, c)
         seen = channel != channel[-1, -1]

@@ -138,6 +138,7 @@ def settings(request: CompareRequest, checked: bool = False) -> Any:
 
 def _options(request: CompareRequest, checked: bool) -> dict[str, Any]:
     """Config options of every run; the backbone of both starts is that of the image domain."""
+    from aligndet.common.config_text import raw
     from aligndet.common.configs import read_model
     from aligndet.pipeline.starts import give_weights, trains_detector
 
@@ -145,7 +146,7 @@ def _options(request: CompareRequest, checked: bool) -> dict[str, Any]:
     if request.weights and not checked:
         model = read_model(request.detector)
         give_weights(model, request.weights, trains_detector(request.image_config))
-        options = {"model": {"_delete_": True, **model.to_dict()}, **options}
+        options = {"model": {"_delete_": True, **raw(model)}, **options}
     return options
 
 
