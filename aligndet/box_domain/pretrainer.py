@@ -24,6 +24,7 @@ from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.common.views import preprocessor_of_views
 from aligndet.registry import MODELS
+from aligndet.scopes import scope_of_model
 
 Views = dict[str, Any]
 
@@ -72,26 +73,27 @@ class BoxDomainPretrainer(BaseModel):
                 "for clustered proposals (DETR) set model.num_clusters."
             )
         config = detector_config(detector)
-        super().__init__(
-            data_preprocessor or preprocessor_of_views(config.pop("data_preprocessor", None)), init_cfg
-        )
-        whole, kind = dict(config), adapter_for(config)
-        config = boxes_only(config)
-        self.left_out = [key for key, value in whole.items() if value and not config.get(key)]
-        if self.left_out:
-            print_log(f"{whole['type']} is pre-trained without {', '.join(self.left_out)}", "current")
-        kind.prepare(config, num_clusters)
-        with naming(self.left_out, whole["type"]):
-            classifiers = kind.classifiers(config)
-            self.online = MMDET_MODELS.build(config)
-        refuse_inner_detectors(self.online)
-        if not classifiers:
-            raise InputError(
-                f"model.detector: no layer of {head_config(config)['type']} follows its num_classes, so it "
-                "has no classifier whose inputs could be compared (it may classify by given class vectors). "
-                "This head needs an adapter of its own: docs/adapters.md."
+        with scope_of_model(config):
+            super().__init__(
+                data_preprocessor or preprocessor_of_views(config.pop("data_preprocessor", None)), init_cfg
             )
-        self.online_adapter = kind(self.online, classifiers, **(adapter or {}))
+            whole, kind = dict(config), adapter_for(config)
+            config = boxes_only(config)
+            self.left_out = [key for key, value in whole.items() if value and not config.get(key)]
+            if self.left_out:
+                print_log(f"{whole['type']} is pre-trained without {', '.join(self.left_out)}", "current")
+            kind.prepare(config, num_clusters)
+            with naming(self.left_out, whole["type"]):
+                classifiers = kind.classifiers(config)
+                self.online = MMDET_MODELS.build(config)
+            refuse_inner_detectors(self.online)
+            if not classifiers:
+                raise InputError(
+                    f"model.detector: no layer of {head_config(config)['type']} follows its num_classes, so "
+                    "it has no classifier whose inputs could be compared (it may classify by given class "
+                    "vectors). This head needs an adapter of its own: docs/adapters.md."
+                )
+            self.online_adapter = kind(self.online, classifiers, **(adapter or {}))
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
             freeze(self.online.backbone)

@@ -24,7 +24,7 @@ from aligndet.common.config_text import raw, sections
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
-from aligndet.scopes import scope_of
+from aligndet.scopes import scope_of, scope_of_model
 
 __all__ = ["BLOCKS_OF", "RECIPES", "Table", "building_blocks", "pretraining_config"]
 
@@ -77,7 +77,7 @@ def pretraining_config(stock: Config, proposals: str, images: str, table: Table 
     if not isinstance(stock.get("model"), dict):
         raise InputError(f"config {stock.filename}: no model in this config; give one that trains a detector")
     table = table if table is not None else Table()
-    with scope_of(stock):
+    with scope_of(stock), scope_of_model(stock.model):
         refuse_config(stock)
         recipe = _recipe(stock, adapter_for(ConfigDict(stock.model)), table)
         store = read_proposals(proposals)
