@@ -1,104 +1,79 @@
-"""``aligndet labels check`` and ``convert``: what a label file holds, and each fault by its ids."""
+"""``aligndet labels check``: the whole report, on the screen, as data and as a page."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from aligndet.common.errors import InputError
-from aligndet.labels.convert import convert_labels
 from aligndet.labels.report import check_labels
 from tests.command import command
+from tests.small_labels import save, sound_coco
 
 check = command("labels check")
-convert = command("labels convert")
-
-
-def coco(boxes: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "images": [
-            {"id": 1, "file_name": "a.png", "width": 60, "height": 40},
-            {"id": 2, "file_name": "b.png", "width": 60, "height": 40},
-        ],
-        "annotations": [{"id": number, "iscrowd": 0, **box} for number, box in enumerate(boxes, 1)],
-        "categories": [{"id": 3, "name": "cat"}, {"id": 4, "name": "dog"}],
-    }
-
-
-def box(bbox: list[float], image: int = 1, category: int = 3, **more: Any) -> dict[str, Any]:
-    return {"image_id": image, "category_id": category, "bbox": bbox, "area": bbox[2] * bbox[3], **more}
 
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
-    for name in ("a.png", "b.png"):
-        cv2.imwrite(str(tmp_path / name), np.zeros((40, 60, 3), np.uint8))
-    boxes = [box([0, 0, 9, 9]), box([5, 5, 9, 9]), box([0, 0, 60, 40], iscrowd=1)]
-    (tmp_path / "good.json").write_text(json.dumps(coco(boxes)))
-    return tmp_path / "good.json"
+    for number in range(1, 7):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((48, 64, 3), np.uint8))
+    content = sound_coco()
+    content["annotations"][0]["iscrowd"] = 1
+    return save(tmp_path / "good.json", content)
 
 
-def test_a_good_file_is_counted(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = check_labels(good, good.parent)
-    assert (report.images, report.boxes, report.crowds, report.empty_images) == (2, 2, 1, 1)
-    assert report.classes == {"cat": 2, "dog": 0}
-    assert report.faults == []
-    assert check([good, "--images", good.parent, "--json", good.parent / "report.json"]) == 0
-    assert json.loads((good.parent / "report.json").read_text())["classes"] == {"cat": 2, "dog": 0}
+def test_a_good_file_is_counted_and_fits(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = good.parent / "report.json"
+    assert check([good, "--images", good.parent, "--json", result]) == 0
+    data = json.loads(result.read_text())
+    assert {key: data[key] for key in ("images", "boxes", "crowds", "empty_images", "classes", "faults")} == {
+        "images": 6,
+        "boxes": 11,
+        "crowds": 1,
+        "empty_images": 0,
+        "classes": {"cat": 5, "dog": 6},
+        "faults": [],
+    }
+    assert data["fit"]["looked"] == 6
+    out = capsys.readouterr().out
+    assert "COCO json: 11 boxes of 2 classes in 6 images (0 without a box), 1 crowds" in out
+    assert "6 images, all there" in out
 
 
-@pytest.mark.parametrize(
-    ("wrong", "fault"),
-    [
-        (box([0, 0, 9, 9], image=7), "1 boxes of an image_id that is not in 'images': 2"),
-        (box([0, 0, 9, 9], category=7), "1 boxes of a category_id that is not in 'categories': 2"),
-        (box([0, 0, 0, 9]), "1 boxes without width or height: 2"),
-        (box([0, 0, 9, 9]) | {"area": 0}, "1 boxes with area 0"),
-        (box([0.1, 0.1, 0.5, 0.5]), "1 boxes in fractions of the image (expected pixels): 2"),
-        (box([60, 0, 9, 9]), "1 boxes outside their image: 2"),
-    ],
-)
-def test_a_box_that_cannot_be_used_is_named(
-    wrong: dict[str, Any], fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_everything_mended_and_refused_is_listed_and_the_exit_is_2(
+    good: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "labels.json"
-    file.write_text(json.dumps(coco([box([0, 0, 9, 9]), wrong])))
-    assert [line.startswith(fault) for line in check_labels(file).faults] == [True]
-    assert check([file]) == 1
-    assert f"fault: {fault}" in capsys.readouterr().out
+    content = sound_coco()
+    for box in content["annotations"]:
+        del box["iscrowd"]
+    del content["annotations"][2]["image_id"]
+    content["annotations"][3]["bbox"] = [1, 2]
+    path = save(good.parent / "bad.json", content)
+    assert check([path, "--json", good.parent / "r.json"]) == 2
+    out = capsys.readouterr().out
+    assert "refused: annotations[2] (id 12) has no 'image_id'" in out
+    assert "refused: annotations[3] (id 13) has 'bbox' [1, 2]; expected four numbers" in out
+    assert "mended: 'iscrowd' that is missing" in out
+    data = json.loads((good.parent / "r.json").read_text())
+    assert [note["kind"] for note in data["notes"]] == ["mended", "refused", "refused"]
+    assert len(data["faults"]) == 2
 
 
-def test_images_are_opened_and_measured(good: Path) -> None:
-    cv2.imwrite(str(good.parent / "a.png"), np.zeros((20, 30, 3), np.uint8))
-    (good.parent / "b.png").unlink()
+def test_images_that_do_not_fit_are_faults(good: Path) -> None:
+    cv2.imwrite(str(good.parent / "1.png"), np.zeros((20, 30, 3), np.uint8))
+    (good.parent / "2.png").unlink()
     faults = check_labels(good, good.parent).faults
-    assert len(faults) == 2
-    assert faults[0].startswith(f"1 images cannot be read in {good.parent}: b.png (")
-    assert faults[1] == "1 images of another size: a.png is 30x20, the file says 60x40"
+    assert any("2.png" in fault for fault in faults)
+    assert any("1.png is 30x20" in fault for fault in faults)
 
 
-def test_convert_copies_coco_and_reports(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = good.parent / "new" / "out.json"
-    assert convert([good, out]) == 0
-    assert json.loads(out.read_text()) == json.loads(good.read_text())
-    assert "2 boxes of 2 classes" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ["folder", "labels.txt"])
-def test_other_kinds_are_refused_in_one_line(name: str, tmp_path: Path) -> None:
-    place = tmp_path / name
-    place.write_text("0 .5 .5 .1 .1") if place.suffix else place.mkdir()
-    with pytest.raises(InputError, match="YOLO and Pascal VOC are to come"):
-        convert_labels(place, tmp_path / "out.json")
-
-
-def test_a_file_is_not_written_over_itself(good: Path) -> None:
-    before = good.read_bytes()
-    with pytest.raises(InputError, match="this is the source"):
-        convert_labels(good, good)
-    assert good.read_bytes() == before
+def test_boxes_are_drawn_on_a_page(good: Path) -> None:
+    page = good.parent / "look.html"
+    assert check([good, "--images", good.parent, "--page", page, "--count", 2]) == 0
+    assert "data:image" in page.read_text()
+    picture = good.parent / "look.png"
+    assert check([good, "--images", good.parent, "--page", picture, "--count", 2]) == 0
+    assert cv2.imread(str(picture)).max() > 100  # the images are black: what is bright are boxes

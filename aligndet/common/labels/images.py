@@ -37,14 +37,12 @@ def mend_images(tables: Tables, notes: Notes, exists: Callable[[str], bool] | No
         at = f"images[{tables.image_places[number]}] (id {key})"
         first = of_name.get(name)
         if key in rows and names[kept[rows[key]]] != name:
-            notes.refuse(
-                _two_images(key, names[kept[rows[key]]], name), f"images[{tables.image_places[number]}]:"
-            )
+            what = _two_images(key, names[kept[rows[key]]], name)
+            notes.refuse(what, f"images[{tables.image_places[number]}]:", mend="")
         elif first is not None and _differ(sizes[kept[first]], sizes[number]):
             one, two = ("{}x{}".format(*sizes[row]) for row in (kept[first], number))
-            notes.refuse(
-                f"has 'file_name' {name} as another entry, {one} there and {two} here; expected one size", at
-            )
+            what = f"has 'file_name' {name} as another entry, {one} there and {two} here; expected one size"
+            notes.refuse(what, at, mend="")
         elif first is not None:
             notes.mended("images that stand twice, taken as one with the boxes of both", at)
             rows.setdefault(key, first)

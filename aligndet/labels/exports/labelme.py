@@ -45,7 +45,7 @@ def _add_file(
         tables.notes.refuse("has no 'imagePath' and 'shapes'; expected a json of LabelMe", str(file))
         return
     name = name.replace("\\", "/")
-    if images is not None and not (images / name).is_file():
+    if name.startswith("..") or (images is not None and not (images / name).is_file()):
         name = Path(name).name
     sides = [int(number(content.get(side)) or MISSING) for side in ("imageWidth", "imageHeight")]
     tables.add_image(place + 1, name, sides[0], sides[1], place)

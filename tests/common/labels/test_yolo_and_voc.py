@@ -1,4 +1,4 @@
-"""YOLO's and Pascal VOC's labels give the boxes that are meant, in pixels; file and line of a fault are named."""
+"""YOLO's and Pascal VOC's labels give the boxes that are meant; file and line of a fault are named."""
 
 from __future__ import annotations
 
