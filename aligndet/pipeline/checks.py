@@ -114,6 +114,7 @@ def check_stages(question: Question) -> CheckResult:
     from aligndet.image_domain.normalisation import checkpoints_of
 
     _check_machine(question)
+    _check_kind(configs["detector"])
     lengths = {}
     for module in plan.modules():
         check: Any = getattr(module, "check", None)
@@ -124,6 +125,16 @@ def check_stages(question: Question) -> CheckResult:
     named = [file for _, file in checkpoints_of(configs["detector"])]
     files = tuple(str(Path(file).absolute()) for file in named if Path(file).is_file())
     return CheckResult(lengths, files, leaks_of_pretraining(question))
+
+
+def _check_kind(detector: Any) -> None:
+    """Refuse a detector that nobody here could pre-train, before anything about its data or weights."""
+    from aligndet.box_domain.adapters import refuse_config
+    from aligndet.scopes import scope_of
+
+    if isinstance(detector.get("model"), dict):
+        with scope_of(detector):
+            refuse_config(detector)
 
 
 def _check_machine(question: Question) -> None:
