@@ -63,11 +63,12 @@ def ids_of(
     counts = [len(match.targets) for match in matches]
     firsts = accumulate((len(match.boxes) for match in matches), initial=0)
     numbered = [m.targets + first * (m.targets > 0) for m, first in zip(matches, firsts, strict=False)]
-    targets = torch.cat(numbered)  # (n of all matches,), counted through the targets of all
+    device = roster.ids.device  # some assigners answer on the CPU
+    targets = torch.cat(numbered).to(device)  # (n of all matches,), counted through the targets of all
     matched = (targets > 0).nonzero()[:, 0]  # (p,) of all predictions
     rows = targets[matched] - 1  # (p,) of all targets
-    boxes, hints = torch.cat([m.boxes for m in matches]), torch.cat([m.hints for m in matches])
-    found = roster.identify(torch.cat(images)[matched], boxes[rows], hints[rows])
+    boxes, hints = (torch.cat([getattr(m, part) for m in matches]).to(device) for part in ("boxes", "hints"))
+    found = roster.identify(torch.cat(images).to(device)[matched], boxes[rows], hints[rows])  # (p,)
     ids = torch.where(targets < 0, LEFT_OUT, NO_INSTANCE)
     ids[matched] = followed(found, *names)
     return list(ids.split(counts))
