@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw, print the statistics, write the picture or page."""
+    from aligndet.common.fit_of_labels import check_fit
     from aligndet.common.labels.reader import read_labels
     from aligndet.evaluation.recall import coverage
     from aligndet.proposals.formats import read_proposals
@@ -40,8 +41,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     proposals = read_proposals(args.proposals)
     truth = read_labels(args.val, args.images) if args.val else None
+    if truth:
+        print(check_fit(truth, args.images, "--val").line())
     layout = (args.count, args.max_per_image, args.columns, args.long_side, args.seed)
-    pictures = [draw_proposals(proposals, args.images, *layout, truth and as_proposals(truth))]
+    true_boxes = as_proposals(truth) if truth else None
+    pictures = [draw_proposals(proposals, args.images, *layout, true_boxes)]
     texts = [report.statistics(proposals)]
     if truth is not None:
         texts.append(coverage(proposals, truth).table())

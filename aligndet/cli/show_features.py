@@ -61,12 +61,31 @@ def _probes(args: argparse.Namespace, starts: list[str | None]) -> dict[str, dic
     from aligndet.training.config import load_config
 
     cfg = load_config(args.config, options.cfg_options(args))
+    _say_fit(args)
     choice = (args.side, args.min_side, args.max_boxes, args.seed)
     crops = (
         read_crops(args.train, args.train_images or args.images, *choice),
         read_crops(args.val, args.val_images or args.images, *choice),
     )
     return {start or "random": _probe(cfg, start, crops, args) for start in starts}
+
+
+def _say_fit(args: argparse.Namespace) -> None:
+    """Say how labels fit their images, and which images stand in both sets."""
+    from aligndet.common.fit_of_labels import check_fit
+    from aligndet.common.labels.reader import read_labels
+    from aligndet.common.leaks import ImageSet, find_leak
+    from aligndet.common.notices import warn
+
+    sets = []
+    for name in ("train", "val"):
+        option, file = f"--{name}", getattr(args, name)
+        place = getattr(args, f"{name}_images") or args.images
+        labels = read_labels(file, place)
+        print(check_fit(labels, place, option, f"{option}-images").line())
+        sets.append(ImageSet(f"{option} {file}", place, labels.names))
+    if text := find_leak(sets[1], sets[0], near=False).text():
+        warn(f"{text}: shares of these are too high")
 
 
 def _probe(

@@ -31,8 +31,11 @@ class CheckResult:
     warnings: tuple[str, ...] = ()
 
 
-def check_question(question: Question) -> None:
+def check_question(question: Question) -> tuple[str, ...]:
     """Check what needs neither torch nor mmdet.
+
+    Returns:
+        How labels and images fit, in a line for each label file.
 
     Raises:
         InputError: names the option, what was expected, and how to mend it.
@@ -42,21 +45,22 @@ def check_question(question: Question) -> None:
     _check_numbers(question)
     if not question.generate:
         image_table(question)
-    if question.train and question.val:
-        _check_labels(question)
+    return _check_labels(question) if question.train and question.val else ()
 
 
-def _check_labels(question: Question) -> None:
+def _check_labels(question: Question) -> tuple[str, ...]:
     """Refuse labels that cannot be learnt from, of other classes, or of other images."""
-    read = []
+    read, fits = [], []
     for name, folder in zip(("train", "val"), question.label_folders, strict=True):
         labels = read_labels(getattr(question, name), folder, name)
         if not labels.report.boxes:
             raise InputError(f"--{name} {labels.path}: not one box in it; expected labelled images")
-        if Path(folder).is_dir():
-            check_fit(labels, Path(folder), f"--{name}", f"--{name}-images")
+        if not Path(folder).is_dir():
+            raise InputError(f"--{name}-images: give the folder of the images of --{name}; {folder} is none")
+        fits.append(check_fit(labels, Path(folder), f"--{name}", f"--{name}-images").line())
         read.append(labels)
     class_names(*read)
+    return tuple(fits)
 
 
 def _check_pairs(question: Question) -> None:

@@ -56,7 +56,8 @@ def run_pipeline(
         StageError: a stage failed; the same question goes on from there.
     """
     console = console or Console()
-    checks.check_question(question)
+    for line in checks.check_question(question):
+        console.say(line)
     stages, before = plan.stages(question), _run_to_go_on_with(question, overwrite)
     checked = None
     if not before or before.data["versions"] != deciding_versions():

@@ -13,6 +13,7 @@ import pytest
 
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.comparison.inputs import check_images
 from aligndet.comparison.leaks import guard
 from aligndet.comparison.report import to_markdown
 from aligndet.comparison.results import Arm, Results, notes_on
@@ -56,6 +57,22 @@ def test_the_same_file_or_bytes_in_both_are_refused(settings: Settings) -> None:
 def test_labels_to_choose_rates_on_are_held_against_the_training_too(settings: Settings) -> None:
     with pytest.raises(InputError, match="4 of the 4 images of --search-on"):
         guard(replace(settings, tune=replace(settings.train)), Console(quiet=True))
+
+
+def test_how_labels_and_images_fit_is_said_and_refused(settings: Settings) -> None:
+    """Labels of larger originals, put on shrunk images, never reach a run."""
+    stream = io.StringIO()
+    check_images(settings, Console(stream=stream))
+    assert [line.split(": ")[1] for line in stream.getvalue().splitlines()] == [
+        "4 images, all there, 4 files without an entry, sizes as labelled"
+    ] * 2
+    val = json.loads(settings.report.annotations.read_text())
+    for image in val["images"]:
+        image.update(width=128, height=128)
+    settings.report.annotations.write_text(json.dumps(val))
+    message = r"--val .*4 of 4 images have another size .* is 64x64 px, 128x128 in the labels.*--val-images"
+    with pytest.raises(InputError, match=message):
+        check_images(settings, Console(quiet=True))
 
 
 def test_a_verdict_on_leaked_images_says_so(settings: Settings) -> None:

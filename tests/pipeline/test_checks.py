@@ -80,7 +80,9 @@ def other_labels(project: Path) -> dict[str, Any]:
     content = json.loads(labels[1].read_text())
     content["categories"][0]["name"] = "blue"
     labels[1].write_text(json.dumps(content))
-    return {"train": str(labels[0]), "val": str(labels[1]), "compare": True}
+    folder = str(project / "labelled" / "images")
+    folders = {"train_images": folder, "val_images": folder}
+    return {"train": str(labels[0]), "val": str(labels[1]), "compare": True, **folders}
 
 
 def labels_without_images(project: Path) -> dict[str, Any]:
