@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from aligndet.common.configs import add_imports, imports_of, read_config
+from aligndet.common.configs import add_imports, imports_of, model_of, read_config
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
 
@@ -26,6 +26,8 @@ def of_user(
     Raises:
         InputError: it is no config of box-domain pre-training.
     """
+    from aligndet.box_domain.recipe import Table, detector_of
+    from aligndet.scopes import default_scope, scope_of
     from aligndet.training.config import load_config
 
     config = load_config(box_config)
@@ -35,7 +37,11 @@ def of_user(
             "box-domain pre-training, such as those in aligndet::box_domain/"
         )
     theirs = read_config(detector, options)
-    config.model.detector = theirs.model
+    model_of(theirs, detector)
+    with scope_of(theirs):
+        config.model.detector = detector_of(theirs, Table())
+    if default_scope(theirs) != default_scope(config):
+        config.model.detector.setdefault("_scope_", default_scope(theirs))
     add_imports(config, imports_of(theirs))
     data = config.train_dataloader.dataset
     data.ann_file, data.data_prefix = proposals, {"img": image_root}

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
 from mmdet.datasets.transforms import Resize
+from mmengine.config import Config
 from mmengine.registry import DATASETS, TRANSFORMS
 
+from aligndet.box_domain.recipe import pretraining_config
 from aligndet.common.errors import InputError
 from tests.box_domain.project import BOXES, FLIP, LOAD, PACK, RESIZE, project, types, view, wrap
 
@@ -295,6 +297,15 @@ def test_a_loader_that_wants_more_than_a_path_is_refused_in_one_line(tmp_path: P
     with pytest.raises(InputError, match=r"LoadMultiChannelImageFromFiles.*cannot read .*0.jpg") as caught:
         wrap(tmp_path, project([load, BOXES, RESIZE, PACK]))
     assert "\n" not in str(caught.value)
+
+
+def test_a_broken_first_image_is_no_fault_of_the_loader(tmp_path: Path) -> None:
+    wrap(tmp_path, project())
+    (tmp_path / "images" / "0.jpg").write_bytes(b"broken")
+    proposals, images = tmp_path / "proposals.json", str(tmp_path / "images")
+    grey = project([{**LOAD, "color_type": "grayscale"}, BOXES, RESIZE, PACK])
+    config = pretraining_config(Config(grey), str(proposals), images)
+    assert "RandomChoice" not in types(view(config)), "seen on the second"
 
 
 def test_names_of_mmdet_s_transforms_are_found_in_any_scope(tmp_path: Path) -> None:

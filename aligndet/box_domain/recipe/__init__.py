@@ -26,7 +26,7 @@ from aligndet.common.errors import InputError
 from aligndet.proposals.formats import read_proposals
 from aligndet.scopes import scope_of, scope_of_model
 
-__all__ = ["BLOCKS_OF", "RECIPES", "Table", "building_blocks", "pretraining_config"]
+__all__ = ["RECIPES", "Table", "building_blocks", "detector_of", "pretraining_config"]
 
 #: Keys of a user's config that any run needs and that pre-training takes over.
 RUNTIME = (
@@ -129,15 +129,25 @@ def _recipe(stock: Config, kind: type[Adapter], table: Table) -> Config:
     return recipe
 
 
-def _model(stock: Config, num_clusters: int, table: Table) -> dict[str, Any]:
-    """The pre-trainer around the user's detector, which gets a preprocessor that stands beside it."""
+def detector_of(stock: Config, table: Table) -> dict[str, Any]:
+    """Copy the model of a user's config, with a preprocessor that stands beside it put in.
+
+    Args:
+        stock: the user's config.
+        table: is told where the preprocessor is replaced.
+    """
     detector = copy.deepcopy(raw(stock.model))
     beside = raw(stock).get("data_preprocessor")
     if beside and "data_preprocessor" not in detector:
         detector["data_preprocessor"] = copy.deepcopy(beside)
     if "data_preprocessor" in detector:
         detector["data_preprocessor"] = of_plain_batches(detector["data_preprocessor"], stock, table)
-    model = {"type": "aligndet.BoxDomainPretrainer", "detector": detector}
+    return detector
+
+
+def _model(stock: Config, num_clusters: int, table: Table) -> dict[str, Any]:
+    """The pre-trainer around the user's detector."""
+    model = {"type": "aligndet.BoxDomainPretrainer", "detector": detector_of(stock, table)}
     return {**model, "num_clusters": num_clusters} if num_clusters > 1 else model
 
 

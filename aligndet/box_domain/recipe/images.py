@@ -50,7 +50,7 @@ class Pixels:
     floats_of_bytes: bool = False
 
 
-def loading(stock: Config, default: Step, path: str, table: Table) -> Loading:
+def loading(stock: Config, default: Step, paths: Sequence[str], table: Table) -> Loading:
     """Find how a config reads images: its loaders, and the steps that training and test share.
 
     A step of both pipelines that leaves an image's size alone makes pixels what the model reads (a conversion
@@ -59,18 +59,18 @@ def loading(stock: Config, default: Step, path: str, table: Table) -> Loading:
     Args:
         stock: the user's config.
         default: reads images where the config reads none.
-        path: of an image; it may be missing.
+        paths: of some images; they may be missing.
         table: is told.
 
     Raises:
-        InputError: the config's loader cannot read the image.
+        InputError: the config's loader can read none of the images.
     """
     train = pipeline_of(stock.get("train_dataloader"))
     test = pipeline_of(stock.get("test_dataloader")) or pipeline_of(stock.get("val_dataloader"))
     loaders = loaders_of(train or test)
     before = [_from_file(step, table) for step in loaders] or [default]
     after: list[Step] = []
-    channels = (look(before, path) or guessed(before, stock.model)).channels
+    channels = (_look_at_one(before, paths) or guessed(before, stock.model)).channels
     resized, kept = False, {id(step) for step in loaders}
     for step in test:
         if kind_of(step) != OTHER:
@@ -88,7 +88,7 @@ def loading(stock: Config, default: Step, path: str, table: Table) -> Loading:
         table.replaced(
             f"train pipeline: {names}", "proposals instead of labels, two views and their augmentation"
         )
-    return Loading(before, after, look([*before, *after], path) or guessed(before, stock.model))
+    return Loading(before, after, _look_at_one([*before, *after], paths) or guessed(before, stock.model))
 
 
 def loaders_of(pipeline: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -111,6 +111,20 @@ def _shown(step: Mapping[str, Any]) -> str:
         f"{k}={v}" for k, v in step.items() if k not in ("type", "_scope_") and v is not None
     )
     return f"{name_of(step)}({settings})" if len(settings) < 80 else f"{name_of(step)}(...)"
+
+
+def _look_at_one(steps: Sequence[Mapping[str, Any]], paths: Sequence[str]) -> Pixels | None:
+    """As :func:`look`, at the first image that can be read: another may be broken."""
+    complaint: InputError | None = None
+    for path in paths:
+        try:
+            if seen := look(steps, path):
+                return seen
+        except InputError as error:
+            complaint = complaint or error
+    if complaint:
+        raise complaint
+    return None
 
 
 def look(steps: Sequence[Mapping[str, Any]], path: str) -> Pixels | None:

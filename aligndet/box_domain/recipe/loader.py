@@ -26,6 +26,8 @@ KEPT = (
     *("timeout", "worker_init_fn", "multiprocessing_context", "in_order"),
 )
 BRANCHES = ("online", "momentum")
+#: Images that are tried until the user's loader reads one.
+LOOKED_AT = 4
 #: What mmdet's PackDetInputs packs of an image beside its pixels.
 META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction")
 
@@ -43,14 +45,15 @@ def train_dataloader(
         table: is told.
 
     Raises:
-        InputError: the user's loader cannot read the first image.
+        InputError: the user's loader cannot read the images.
     """
     _settings(stock, recipe, table)
     dataset = recipe.dataset
     dataset.ann_file, dataset.data_prefix = files[0], {"img": files[1]}
     first, *others = dataset.pipeline
-    path = osp.join(files[1], proposals.file_name(0)) if len(proposals) else ""
-    steps = loading(stock, raw(first), path, table)
+    rows = range(0, len(proposals), max(1, len(proposals) // LOOKED_AT))
+    paths = [osp.join(files[1], proposals.file_name(row)) for row in rows]
+    steps = loading(stock, raw(first), paths, table)
     dataset.pipeline = [*steps.before, *others]
     tested = _tested(stock, steps.pixels.channels, others, table)
     last = [*steps.after, *_pads(stock, tested)]
