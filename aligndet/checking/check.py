@@ -40,8 +40,10 @@ from aligndet.transfer.stock import quiet
 #: Short sides of views, pixels: the next is tried where training fails at one (SSD wants 300, DINO 900 cells,
 #: a transformer with fixed places its own); None is the config's own size.
 SIZES = (128, 320, None)
-#: mmdet's modules that register something: loaded once by whoever starts processes that check.
+#: mmdet's modules that register something: loaded once by whoever starts processes that check. This package
+#: comes first, for it stands in for operators that mmcv lacks.
 PRELOAD = (
+    "aligndet",
     *("mmdet.datasets", "mmdet.engine", "mmdet.evaluation", "mmdet.models", "mmdet.visualization"),
     *("aligndet.box_domain", "aligndet.image_domain.folder", __name__),
 )
