@@ -134,13 +134,14 @@ def test_datumaro(tmp_path: Path, images: Path) -> None:
     pytest.importorskip("datumaro")
     names = [{"name": name, "parent": "", "attributes": []} for name in ("dog", "cat")]
     common = {"attributes": {}, "group": 0, "z_order": 0}
+    points = [side for point in OUTLINE for side in point]
     boxes = [
         {"id": 0, "type": "bbox", "label_id": 1, "bbox": CAT, **common},
         {
             "id": 1,
             "type": "polygon",
             "label_id": 0,
-            "points": [side for point in OUTLINE for side in point],
+            "points": points,
             **common,
         },
     ]
