@@ -226,6 +226,15 @@ def test_layers_of_others_that_draw_or_count_are_held(layer: Any) -> None:
     assert_same(before, state_of(model))
 
 
+def test_layers_that_neither_draw_nor_count_are_not_held() -> None:
+    """A rate of zero draws nothing: what else such a layer does by its mode goes on."""
+    layer = HandsItsModeOn()
+    layer.attn_drop = 0.0
+    model = nn.Sequential(layer, nn.Linear(8, 8), nn.BatchNorm1d(8))
+    hold_still(model.train())
+    assert [one.training for one in model] == [True, True, False]
+
+
 def test_a_shared_head_is_head_and_not_backbone() -> None:
     """C4: the last stage of the ResNet stands in the RoI head, and is trained."""
     torch.manual_seed(0)
