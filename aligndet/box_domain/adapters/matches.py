@@ -68,7 +68,10 @@ def ids_of(
     matched = (targets > 0).nonzero()[:, 0]  # (p,) of all predictions
     rows = targets[matched] - 1  # (p,) of all targets
     boxes, hints = (torch.cat([getattr(m, part) for m in matches]).to(device) for part in ("boxes", "hints"))
-    found = roster.identify(torch.cat(images).to(device)[matched], boxes[rows], hints[rows])  # (p,)
+    total = max(1, len(boxes))
+    pairs = torch.cat(images).to(device)[matched] * total + rows  # (p,) image and target as one number
+    once, which = pairs.unique(return_inverse=True)  # (u,), (p,): many predictions have one target
+    found = roster.identify(once // total, boxes[once % total], hints[once % total])[which]  # (p,)
     ids = torch.where(targets < 0, LEFT_OUT, NO_INSTANCE)
     ids[matched] = followed(found, *names)
     return list(ids.split(counts))
