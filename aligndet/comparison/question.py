@@ -51,7 +51,7 @@ def make_settings(
     Args:
         config: fine-tune config: a file or ``mmdet::name``.
         starts: checkpoint by name, None for the config's own initialisation; or ``NAME=FILE`` texts.
-        train, val: COCO json.
+        train, val: labels: COCO json, YOLO or Pascal VOC.
         images: folder of both; ``train_images`` and ``val_images`` say otherwise, or instead.
         search_on: ``half`` of the validation images, all of them (``val``), or labels of its own.
         lr: rates to try; one is not searched; None tries :data:`GRID` times the config's.
@@ -140,8 +140,8 @@ def _sets(
             raise InputError(f"{option} {folder}: there is no such folder of images (or give --images)")
     files = {"--train": train, "--val": val, "--search-on": tune.annotations}
     for option, file in files.items():
-        if not Path(file).is_file():
-            raise InputError(f"{option} {file}: there is no such file")
+        if not Path(file).exists():
+            raise InputError(f"{option} {file}: there is no such file or folder")
     return EvalSet(Path(train), Path(train_images)), report, tune
 
 
