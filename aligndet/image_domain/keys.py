@@ -79,6 +79,33 @@ def names_of(source: Iterable[str], target: Iterable[str]) -> dict[str, str]:
     }
 
 
+#: Share of the backbone below which names that are only numbers are looked for.
+POOR = 0.5
+
+
+def numbered_names(source: Iterable[str], target: Iterable[str]) -> dict[str, str]:
+    """Keys of a ``nn.Sequential`` of a backbone's children, under the names of these children.
+
+    ``nn.Sequential(*resnet.children())`` calls them by their places, those without tensors counted too:
+    ``0.weight`` is ``conv1.weight``, ``4.0.conv1.weight`` is ``layer1.0.conv1.weight``. The children with
+    tensors come in the same order in both; a last one (the classifier) may be more.
+    """
+    source, heads = list(source), list(dict.fromkeys(key.split(".")[0] for key in target))
+    names: dict[str, str] = {}
+    for prefix in prefixes(source):
+        tails = [key[len(prefix) :] for key in source if key.startswith(prefix)]
+        places = {tail.split(".")[0] for tail in tails}
+        places = {place for place in places if place.isdigit()}
+        if len(places) < len(heads):
+            continue
+        of_place = dict(zip(sorted(places, key=int), heads, strict=False))
+        for tail in tails:
+            place, _, rest = tail.partition(".")
+            if place in of_place:
+                names.setdefault(prefix + tail, f"{prefix}{of_place[place]}.{rest}")
+    return names
+
+
 def prefixes(keys: Iterable[str]) -> list[str]:
     """Every dotted prefix of the keys, the empty one first: ``a.b.c`` gives '', 'a.', 'a.b.'."""
     found = {"": None}
@@ -134,4 +161,6 @@ def candidates(source: Shapes, target: Shapes, prefix: str | None = None) -> lis
     shared = [p for p in prefixes(target) if all(key.startswith(p) for key in target)]
     names = names_of(source, target)
     matches = [rename(source, target, Renaming(s, t), names) for s in source_prefixes for t in shared]
+    if all(match.fraction < POOR for match in matches) and (numbers := numbered_names(source, target)):
+        matches += [rename(source, target, Renaming(start, ""), numbers) for start in source_prefixes]
     return sorted((m for m in matches if m.pairs), key=_preference, reverse=True)

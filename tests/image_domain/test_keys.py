@@ -93,3 +93,27 @@ def test_mmpretrain_counts_what_mmdet_names() -> None:
     assert best.fraction == 1
     assert dict(best.pairs) == {n: f"backbone.{c}" for n, c in zip(named, counted, strict=True)}
     assert names_of(counted, counted) == {}, "where the backbone counts too, nothing is renamed"
+
+
+def test_children_in_a_sequential_are_known_by_their_order() -> None:
+    """lightly's backbones: activation and pooling count too, a classifier may follow."""
+    wanted = {
+        "conv1.weight": (8, 3, 7, 7),
+        "bn1.weight": (8,),
+        "layer1.0.conv1.weight": (8, 8, 3, 3),
+        "layer2.0.conv1.weight": (16, 8, 3, 3),
+    }
+    offered = {
+        "backbone.0.weight": (8, 3, 7, 7),
+        "backbone.1.weight": (8,),
+        "backbone.4.0.conv1.weight": (8, 8, 3, 3),
+        "backbone.5.0.conv1.weight": (16, 8, 3, 3),
+        "backbone.9.weight": (10, 16),
+        "projection_head.layers.0.weight": (32, 16),
+    }
+    best = candidates(offered, wanted)[0]
+    assert (best.fraction, best.renaming.source) == (1.0, "backbone.")
+    assert dict(best.pairs)["layer2.0.conv1.weight"] == "backbone.5.0.conv1.weight"
+    assert best.unexpected == ("backbone.9.weight",)
+    fits = {key.removeprefix("backbone."): shape for key, shape in offered.items() if ".9." not in key}
+    assert candidates(fits, wanted)[0].fraction == 1.0

@@ -85,17 +85,17 @@ def _strays(boxes: Boxes, tables: Tables, notes: Notes, proposals: bool) -> None
     if stray.any():
         key = list(tables.images_of)[int(boxes.columns["box_images"][np.flatnonzero(stray)[0]])]
         if proposals or stray.mean() > STRAY:
-            what = f"names image {key!r}, which is not in 'images'; expected both lists of one file"
+            what = f"names image {repr(key)[:80]}, which is not in 'images'; expected both lists of one file"
             notes.refuse(what, boxes.at(stray), int(stray.sum()))
         else:
-            what = f"boxes of an 'image_id' that is not in 'images', such as {key!r}"
+            what = f"boxes of an 'image_id' that is not in 'images', such as {repr(key)[:80]}"
             notes.left_out(what, boxes.at(stray), int(stray.sum()))
     unknown = (boxes.labels < 0) & ~stray
     if unknown.any():
         first = int(np.flatnonzero(unknown)[0])
         category = list(tables.categories_of)[boxes.columns["box_categories"][first]]
-        known = ", ".join(str(key) for key, _ in tables.categories[:8])
-        what = f"has 'category_id' {category!r}, which is not in 'categories' ({known})"
+        known = ", ".join(str(key)[:40] for key, _ in tables.categories[:8])
+        what = f"has 'category_id' {repr(category)[:80]}, which is not in 'categories' ({known})"
         if category is None:
             what = "has no 'category_id'; expected one, for there are several classes"
         notes.refuse(what, boxes.at(unknown), int(unknown.sum()))
