@@ -136,3 +136,21 @@ def test_tool_prints_the_table_and_writes_numbers(tmp_path: Path, capsys: pytest
     assert numbers["true_boxes"] == {"all": 2, "small": 1, "medium": 0, "large": 1}
     assert main([str(tmp_path / "s"), str(tmp_path / "none.json")]) == 2
     assert "none.json: no such file" in capsys.readouterr().err
+
+
+def test_labels_of_another_size_are_brought_to_that_of_the_proposals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The images were resized after labelling: the boxes are the same share of the image, recall is 1."""
+    box = random_boxes(3)
+    store = write_store(tmp_path / "s", {"a": box})
+    path = write_truth(tmp_path / "t.json", {"a": 2 * box})
+    content = json.loads(path.read_text())
+    content["images"][0].update(width=600, height=600)
+    path.write_text(json.dumps(content))
+    assert coverage(store, read_labels(path), (10,)).recall(0.99).tolist() == [1.0]
+    assert "a is 600x600 in the labels and 300x300 in the proposals" in capsys.readouterr().err
+    content["images"][0].update(width=600, height=700)
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="600x700 in the labels and 300x300"):
+        coverage(store, read_labels(path), (10,))
