@@ -298,5 +298,6 @@ def check(
     from aligndet.checking.check import Settings, check_config
     from aligndet.checking.data import Data
 
+    names = (imports,) if isinstance(imports, str) else tuple(imports)
     data = Data(Path(images), Path(proposals)) if images is not None and proposals is not None else None
-    return check_config(config, Settings(dict(cfg_options or {}), tuple(imports), data))
+    return check_config(config, Settings(dict(cfg_options or {}), names, data))

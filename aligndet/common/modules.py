@@ -102,13 +102,19 @@ def unregistered(error: BaseException) -> str:
         error: what mmengine's registries raised; the text is empty for any other error.
     """
     unknown = re.search(r"([\w.]+) is not in the ([\w: ]+?) registry", str(error))
-    if unknown is None:
-        return ""
-    name = unknown[1].rpartition(".")[2]
-    scopes = _scopes_with(name)
-    elsewhere = [f"{scope}.{name}" for scope in (["mmdet"] if "mmdet" in scopes else scopes)]
-    hint = f"; write {' or '.join(elsewhere)} for that one" if elsewhere else ""
-    return f"{unknown[1]} is not registered in {unknown[2]}{hint or _module_of(name)}"
+    return f"{unknown[1]} is not registered in {unknown[2]}{hint_of_class(unknown[1])}" if unknown else ""
+
+
+def hint_of_class(name: str) -> str:
+    """Say in which scope a class is that was not found, or which module of the current folder registers it.
+
+    Args:
+        name: of the class; a scope before it is passed over.
+    """
+    bare = name.rpartition(".")[2]
+    scopes = _scopes_with(bare)
+    elsewhere = [f"{scope}.{bare}" for scope in (["mmdet"] if "mmdet" in scopes else scopes)]
+    return f"; write {' or '.join(elsewhere)} for that one" if elsewhere else _module_of(bare)
 
 
 def _scopes_with(name: str) -> list[str]:

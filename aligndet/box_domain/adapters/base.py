@@ -24,6 +24,7 @@ from aligndet.box_domain.adapters.refusals import refuse
 from aligndet.box_domain.adapters.roster import Roster
 from aligndet.box_domain.slots import Slots
 from aligndet.common.errors import InputError
+from aligndet.common.modules import hint_of_class
 
 Losses = dict[str, Any]
 #: A detector as mmdet builds it.
@@ -215,7 +216,7 @@ def adapter_for(detector: ConfigDict) -> type[Adapter]:
     classes = ancestry(config)
     if not classes:
         name = config["type"]
-        raise InputError(f"model.detector: head type {name!r} is not registered; is its module imported?")
+        raise InputError(f"model.detector: head type {name!r} is not registered{hint_of_class(str(name))}")
     adapter = nearest(classes, _SERVED)
     if adapter is None:
         raise InputError(_not_served(classes[0]))
