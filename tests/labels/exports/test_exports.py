@@ -132,7 +132,7 @@ def test_cvat(tmp_path: Path, images: Path) -> None:
 
 def test_datumaro(tmp_path: Path, images: Path) -> None:
     pytest.importorskip("datumaro")
-    names = [{"name": name, "parent": "", "attributes": []} for name in ("dog", "cat")]
+    names: list[dict[str, Any]] = [{"name": name, "parent": "", "attributes": []} for name in ("dog", "cat")]
     common = {"attributes": {}, "group": 0, "z_order": 0}
     points = [side for point in OUTLINE for side in point]
     boxes = [
