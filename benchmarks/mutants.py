@@ -54,11 +54,15 @@ PARTS = {
     ),
     "recipe": Part(
         (
-            f"{CORE}/recipe.py",
+            *(f"{CORE}/recipe/{name}.py" for name in ("__init__", "optimiser", "hooks", "images", "loader")),
+            *(f"{CORE}/recipe/{name}.py" for name in ("sizes", "steps")),
             *(f"{RECIPES}/recipe_{name}.py" for name in ("adamw", "cnn_two_stage", "transformer")),
             *(f"{RECIPES}/{name}.py" for name in ("generated", "pretrain_1x")),
         ),
-        ("tests/box_domain/test_recipe.py", "-k", "not train_command"),
+        (
+            *("tests/box_domain/test_recipe.py", "tests/box_domain/test_recipe_kept.py"),
+            *("tests/box_domain/test_recipe_images.py", "-k", "not train_command"),
+        ),
     ),
 }
 #: What the tests import beside this package; loaded before any fork.
