@@ -3,8 +3,8 @@
     python benchmarks/fuzz.py [--labels 1500] [--images 1000] [--seed 0] [--only labels|images] [--keep DIR]
 
 Every damaged file goes through commands, in this process. A command must end by itself, with status 0 or 2,
-without a traceback, and with one line where it ends with 2. What does not is printed with the seed that makes it
-again.
+without a traceback, and with one line where it ends with 2. What does not is printed with the seed that makes
+it again.
 """
 
 from __future__ import annotations
