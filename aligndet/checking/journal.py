@@ -19,8 +19,9 @@ from aligndet.checking.row import Row
 
 #: What a row depends on, below the package: a change of code there makes rows stale.
 SOURCES = (
-    *("box_domain", "training", "ops", "synthetic", "configs/_base_", "registry.py"),
+    *("box_domain", "training", "ops", "synthetic", "configs/_base_", "registry.py", "scopes.py"),
     *("common/checkpoints.py", "common/config_text.py", "common/configs.py", "common/modules.py"),
+    *("common/other_programs.py", "common/views.py"),
     *("proposals/store.py", "proposals/store_writer.py", "image_domain/normalisation.py"),
     *("transfer/export.py", "transfer/fit.py", "transfer/source.py", "transfer/stock.py"),
     *("checking/check.py", "checking/conditions.py", "checking/data.py", "checking/landing.py"),
