@@ -9,7 +9,8 @@ from aligndet.common.config_text import sections
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.fit_of_labels import Fit, check_fit
-from aligndet.common.labels.reader import read_labels
+from aligndet.common.labels.file import LabelFile
+from aligndet.common.labels.reader import class_names, read_labels
 from aligndet.common.labels.write import sound_labels
 from aligndet.comparison.settings import EvalSet, Settings, Start
 from aligndet.comparison.starts import fit_start
@@ -26,16 +27,20 @@ def sound_sets(settings: Settings) -> Settings:
     Raises:
         InputError: labels that cannot be read.
     """
-    train = _sound(settings.train, "train", settings.work_dir)
-    report = _sound(settings.report, "val", settings.work_dir)
-    same = settings.tune == settings.report
-    tune = report if same else _sound(settings.tune, "search", settings.work_dir)
+    sets = {"train": settings.train, "val": settings.report, "search": settings.tune}
+    read = {name: _read(data, name) for name, data in sets.items()}
+    class_names(*read.values())  # before anything is written
+    folder = settings.work_dir / "labels"
+    if settings.tune == settings.report:
+        del read["search"]
+    files = {name: sound_labels(labels, folder / f"{name}.json") for name, labels in read.items()}
+    files.setdefault("search", files["val"])
+    train, report, tune = (replace(data, annotations=files[name]) for name, data in sets.items())
     return replace(settings, train=train, report=report, tune=tune)
 
 
-def _sound(data: EvalSet, name: str, work_dir: Path) -> EvalSet:
-    labels = read_labels(data.annotations, data.images, "train" if name == "train" else "val")
-    return replace(data, annotations=sound_labels(labels, work_dir / "labels" / f"{name}.json"))
+def _read(data: EvalSet, name: str) -> LabelFile:
+    return read_labels(data.annotations, data.images, "train" if name == "train" else "val")
 
 
 def check_images(settings: Settings, console: Console) -> None:

@@ -66,12 +66,12 @@ def test_yolo_labels_are_compared_on_as_coco(ask: Settings, tmp_path: Path) -> N
         cv2.imwrite(str(tmp_path / "images" / f"y{number}.png"), np.zeros((64, 64, 3), np.uint8))
         (tmp_path / "texts").mkdir(exist_ok=True)
         (tmp_path / "texts" / f"y{number}.txt").write_text("0 .5 .5 .25 .5\n")
-    (tmp_path / "texts" / "classes.txt").write_text("red\n")
+    (tmp_path / "texts" / "classes.txt").write_text("red\ngreen\n")
     yolo = EvalSet(tmp_path / "texts", tmp_path / "images")
     ready = sound_sets(Settings(**{**vars(ask), "train": yolo}))
     labels = read_labels(ready.train.annotations)
     assert labels.sound
-    assert labels.classes == ("red",)
+    assert labels.classes == ("red", "green")
     assert labels.xywh.tolist() == [[24, 16, 16, 32]] * 2
     assert labels.report.empty_images == 14  # the images of the other label files
 
