@@ -92,10 +92,18 @@ def read_checkpoint(path: Path) -> Any:
     if path.suffix == SAFETENSORS:
         return _read_safetensors(path)
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        with plain_data_loads():
             return torch.load(path, map_location="cpu", weights_only=not _TRUSTED.get())
     except Exception as error:  # torch raises many kinds for a file that is not its own
         raise CheckpointError(_fault(path, error)) from error
+
+
+def plain_data_loads() -> contextlib.AbstractContextManager[Any]:
+    """Let ``torch.load`` take the plain data of mmengine's checkpoints when others call it, as mmengine does.
+
+    Since torch 2.6 it refuses them by default, and a resumed run with mmengine 0.10.7 would end there.
+    """
+    return torch.serialization.safe_globals(_harmless())
 
 
 def read_meta(path: Path) -> Mapping[str, Any]:

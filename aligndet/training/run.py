@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from aligndet.common.checkpoints import find_checkpoint
+from aligndet.common.checkpoints import find_checkpoint, plain_data_loads
 from aligndet.common.config_text import WrittenConfig
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
@@ -104,7 +104,8 @@ def _run(runner: Runner, console: Console, max_iters: int | None) -> ProgressHoo
     runner.register_hook(progress)
     error: BaseException | None = None
     try:
-        runner.train()
+        with plain_data_loads():
+            runner.train()
     except BaseException as raised:
         error = raised
         raise

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_a_wrapped_stock_config_trains(folder: Path, pretrained: Path) -> None:
     state = torch.load(pretrained / "iter_2.pth", map_location="cpu", weights_only=False)["state_dict"]
     name = "neck.lateral_convs.0.conv.weight"
     assert not torch.equal(state[f"online.{name}"], state[f"momentum.{name}"])
+
+
+def test_a_run_goes_on_from_its_last_checkpoint(folder: Path, pretrained: Path) -> None:
+    """With all that mmengine keeps beside the weights: optimiser, scheduler, history of the losses."""
+    work = shutil.copytree(pretrained, folder / "again")
+    words = [work / "stock_aligndet.py", "--work-dir", work, "--max-iters", 3, "--resume", "--quiet"]
+    assert command("train")([*words, "--json", folder / "resumed.json"]) == 0
+    assert json.loads((folder / "resumed.json").read_text())["iters"] == 3
+    state = torch.load(work / "iter_3.pth", map_location="cpu", weights_only=False)
+    assert state["optimizer"]["state"]
+    assert state["meta"]["iter"] == 3
 
 
 def test_the_export_fits_the_stock_detector_which_detects(folder: Path, exported: Path) -> None:
