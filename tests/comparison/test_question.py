@@ -77,7 +77,10 @@ def test_a_wrong_option_is_named(tmp_path: Path, options: dict[str, Any], messag
             lambda coco: coco["images"][2].update(file_name="gone.png"),
             r"--val .*1\.json: 1 of 4 images are not in .*images, such as gone\.png; .*--val-images",
         ),
-        (lambda coco: coco["annotations"][3].pop("bbox"), r"1\.json: annotations\[3\] \(id 2005\) has no 'bbox'"),
+        (
+            lambda coco: coco["annotations"][3].pop("bbox"),
+            r"1\.json: annotations\[3\] \(id 2005\) has no 'bbox'",
+        ),
         (lambda coco: coco["images"][1].pop("id"), r"1\.json: images\[1\] has no 'id'"),
         (lambda coco: coco.pop("categories"), r"1\.json: its categories are \['5', '6'\]"),
         (lambda coco: coco["categories"].reverse(), r"1\.json: its categories are \['green', 'red'\]"),

@@ -33,7 +33,8 @@ def test_pretraining_config(path: Path) -> None:
     assert all(p.requires_grad for p in model.online_adapter.projectors.parameters())
     assert any(hook["type"] == "aligndet.MomentumHook" for hook in config.custom_hooks)
     pipeline = [step["type"] for step in config.train_dataloader.dataset.pipeline]
-    assert pipeline.index("aligndet.NumberProposals") < [kind.rpartition(".")[2] for kind in pipeline].index("MultiBranch")
+    names = [kind.rpartition(".")[2] for kind in pipeline]
+    assert names.index("NumberProposals") < names.index("MultiBranch")
 
 
 @pytest.mark.parametrize("path", FINETUNE, ids=lambda p: p.stem)

@@ -223,7 +223,7 @@ class Counts(Hook):
 def test_a_project_with_registries_and_a_scope_of_its_own_is_pretrained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kind: a library on mmdet with a default scope of its own, and classes that hide mmdet's by their names."""
+    """Kind: a library with a default scope of its own, and classes that hide mmdet's by their names."""
     from aligndet.training.run import train
 
     (tmp_path / "ownscope").mkdir()
