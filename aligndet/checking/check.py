@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor
 
-from aligndet.box_domain.adapters import adapter_for
 from aligndet.box_domain.adapters.base import head_config
-from aligndet.box_domain.adapters.refusals import refuse_config
+from aligndet.box_domain.adapters.refusals import refuse, refuse_config
 from aligndet.checking.conditions import CheckError
 from aligndet.checking.data import SHAPES, SQUARES, Data, UnreadImagesError, generate_for
 from aligndet.checking.landing import land, plain
@@ -32,7 +31,7 @@ from aligndet.checking.zoo import describe_model
 from aligndet.common.configs import import_modules, read_config
 from aligndet.common.errors import InputError
 from aligndet.common.notices import warnings_of_a_run
-from aligndet.scopes import scope_of
+from aligndet.scopes import scope_of, scope_of_model
 from aligndet.training.config import wrap_config
 from aligndet.training.run import build_runner
 from aligndet.transfer.stock import quiet
@@ -119,7 +118,6 @@ def _check(name: str, settings: Settings, row: Row) -> None:
 
 
 def _pretrain_and_export(name: str, config: Config, settings: Settings, folder: Path, row: Row) -> None:
-    row.adapter = adapter_for(ConfigDict(config.model)).__name__
     data = settings.data or generate_for(config, folder, SQUARES if settings.zoo else SHAPES)
     proposals, images = str(data.proposals), str(data.images)
     wrapped = wrap_config(name, proposals, images, folder / "wrapped.py", settings.options, settings.imports)
@@ -162,7 +160,9 @@ def _status(error: Exception, config: Config, zoo: bool) -> str:
     if isinstance(error, InputError):
         try:
             refuse_config(config)
-            head_config(config.model)
+            with scope_of_model(config.model):
+                refuse(config.model)
+                head_config(config.model)
         except InputError:
             return REFUSED
     if zoo:

@@ -14,6 +14,7 @@ from aligndet.box_domain.adapters import student
 from aligndet.checking.conditions import require, some
 from aligndet.checking.row import Row
 from aligndet.common.checkpoints import read_checkpoint
+from aligndet.scopes import scope_of_model
 from aligndet.transfer.export import export
 from aligndet.transfer.stock import without_downloads
 
@@ -48,5 +49,6 @@ def land(work_dir: Path, out: Path, model: Any, trained: Mapping[str, Tensor], r
 def plain(model: Any) -> nn.Module:
     """The detector of a model config as mmdet builds it, its values whatever they are at first; of a
     distillation config, the student."""
-    built: nn.Module = MODELS.build(without_downloads(student(model)))
+    with scope_of_model(model):
+        built: nn.Module = MODELS.build(without_downloads(student(model)))
     return built

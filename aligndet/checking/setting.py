@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from aligndet.box_domain.recipe.lookup import name_of
+from aligndet.transfer.stock import without_downloads
 
 #: Options of a loader that torch refuses where there are no workers.
 OF_WORKERS = ("prefetch_factor", "multiprocessing_context", "timeout")
@@ -69,23 +70,24 @@ def shrink(config: Config, size: int) -> None:
 
 def without_network(node: Any) -> None:
     """Take out of a model config, in place, what would download weights; files of this machine stay."""
-    if isinstance(node, Mapping):
-        for key, value in list(node.items()):
-            if key == "init_cfg" and any(_remote(one.get("checkpoint")) for one in _dicts(value)):
-                node.pop(key)  # type: ignore[attr-defined]
-            elif key in ("pretrained", "checkpoint_path") and _remote(value):
-                node[key] = None  # type: ignore[index]
-            elif key == "pretrained" and value is True:
-                node[key] = False  # type: ignore[index]
+    if isinstance(node, dict):
+        remote = [key for key, value in node.items() if _is_remote(key, value)]
+        plain = without_downloads(node) if remote else {}
+        for key in remote:
+            if key in plain:
+                node[key] = plain[key]
             else:
-                without_network(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            without_network(value)
+                node.pop(key)
+        node = list(node.values())
+    for value in node if isinstance(node, (list, tuple)) else ():
+        without_network(value)
 
 
-def _remote(value: Any) -> bool:
-    return isinstance(value, str) and "://" in value
+def _is_remote(key: str, value: Any) -> bool:
+    """Whether an option makes its module fetch weights."""
+    if key == "init_cfg":
+        return any("://" in str(rule.get("checkpoint")) for rule in _dicts(value))
+    return (isinstance(value, str) and "://" in value) or (key == "pretrained" and value is True)
 
 
 def _dicts(node: Any) -> Iterator[Any]:

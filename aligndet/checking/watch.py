@@ -23,7 +23,7 @@ class Watch(Hook):
     """Notes losses, slots and gradients of every step.
 
     Args:
-        row: gets slots and positives of the online view and the losses of the first step.
+        row: gets the adapter, and of the first step the losses and the online view's slots and positives.
     """
 
     priority = "VERY_LOW"
@@ -38,6 +38,7 @@ class Watch(Hook):
     def before_train(self, runner: Runner) -> None:
         """Copy the backbone, and look at the slots and the gradients from now on."""
         model = pretrainer_of(runner)
+        self.row.adapter = type(model.online_adapter).__name__
         self.backbone = {key: value.clone() for key, value in model.online.backbone.state_dict().items()}
         model.online_adapter.register_forward_hook(lambda _, __, result: self.slots.append(result[0]))
         for optimiser in optimisers(runner.optim_wrapper):

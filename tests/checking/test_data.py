@@ -80,6 +80,7 @@ def wrapped(**loader: Any) -> Config:
     filled = dict(type="BatchFixedSizePad", size=(1024, 1024))
     detector = dict(
         backbone=dict(init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"), depth=50),
+        teacher=dict(weights="https://example.com/teacher.pth", name="a://b"),
         neck=dict(pretrained="https://example.com/neck.pth", init_cfg=dict(type="Xavier")),
         bbox_head=[dict(init_cfg=dict(type="Pretrained", checkpoint="own/head.pth"), pretrained=True)],
         data_preprocessor=dict(batch_augments=[filled]),
@@ -107,6 +108,7 @@ def test_nothing_is_downloaded_and_files_of_this_machine_stay() -> None:
     model = wrapped().model
     without_network(model)
     assert "init_cfg" not in model.detector.backbone
+    assert model.detector.teacher == dict(weights=None, name="a://b"), "an address of no weights stays"
     assert model.detector.neck == dict(pretrained=None, init_cfg=dict(type="Xavier"))
     assert model.detector.bbox_head[0].init_cfg.checkpoint == "own/head.pth"
     assert model.detector.bbox_head[0].pretrained is False
