@@ -9,6 +9,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from aligndet.box_domain.pretrainer import BoxDomainPretrainer
+from aligndet.common.checkpoints import plain_data_loads
 from aligndet.common.console import Console
 from aligndet.comparison.compare import compare
 from aligndet.comparison.question import make_settings
@@ -86,7 +87,8 @@ def test_compare(tmp_path: Path) -> None:
     started = next(path.parent for path in results if path.parent.name.startswith("aligndet"))
     assert "Load checkpoint from" in (started / "log.txt").read_text()
     runner, _ = build_runner(started)
-    runner.load_or_resume()
+    with plain_data_loads():
+        runner.load_or_resume()
     weights = runner.model.state_dict()
     initial = torch.load(tmp_path / "pre.pth", weights_only=True)["state_dict"]
     assert torch.equal(weights["backbone.conv1.weight"], initial["online.backbone.conv1.weight"])
