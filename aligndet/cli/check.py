@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("configs", nargs="*", metavar="CONFIG", help=options.CONFIG_HELP)
     options.add(parser, "--images", "of --proposals; default: generated images")
-    add("--proposals", type=paths.existing, metavar="FILE", help="to train on; default: generated ones")
+    options.add(parser, "--proposals", "default: generated ones")
     options.add(parser, "--cfg-options", "of the training")
     add("--zoo", action="store_true", help="the configs of the installed mmdet, one of each family")
     add("--all", action="store_true", help="with --zoo: every distinct model")

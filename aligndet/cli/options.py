@@ -31,6 +31,7 @@ WEIGHTS_HELP = "weights: a file, work dir, URL, timm:NAME, torchvision:NAME or m
 
 #: Every shared option: what ``add_argument`` is given. A command adds its own words behind the help.
 TABLE: dict[str, dict[str, Any]] = {
+    "--proposals": {"type": paths.existing, "metavar": "FILE", "help": "boxes made before: a store or json"},
     "--images": {"type": paths.folder, "metavar": "DIR", "help": "folder of the images"},
     "--train": {"type": paths.existing, "metavar": "LABELS", "help": "labels to train on: COCO, YOLO, VOC"},
     "--val": {"type": paths.existing, "metavar": "LABELS", "help": "labels to report on: COCO, YOLO, VOC"},

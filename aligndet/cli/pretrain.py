@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_stages(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("stages")
     add = group.add_argument
-    add("--proposals", type=paths.existing, metavar="FILE", help="made before; without it they are made")
+    options.add(group, "--proposals", "default: they are made")
     options.add(group, "--backend")
     options.add(group, "--backend-options")
     options.add(group, "--max-per-image", "proposals")

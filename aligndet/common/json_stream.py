@@ -223,8 +223,10 @@ class _Text:
                 if self.window[self.at] not in _SPACE:
                     return self.window[self.at]
                 self.at += 1
+            empty = not self.window
             if not self._more():
-                raise InputError(f"{self.path}: the json ends in the middle; was it copied whole?")
+                what = "file is empty" if empty else "json ends in the middle"
+                raise InputError(f"{self.path}: the {what}; was it copied whole?")
 
     def take(self, allowed: str) -> str:
         """The next character, which must be one of those allowed."""

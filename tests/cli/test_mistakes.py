@@ -61,7 +61,7 @@ check CONFIG --zoo  =>  CONFIG... or --zoo
 COMPARE --lr 0  =>  --lr: expected a number above 0, got '0'
 COMPARE --start weights.pth  =>  expected NAME=FILE
 COMPARE --start a=a.png  =>  a.png: expected a checkpoint
-compare CONFIG --start random= --train labels.json --val images --images images  =>  images: expected a file
+compare CONFIG --start random= --train labels.json --val images --images images  =>  images: no labels in this folder
 labels split labels.json out --percent 101  =>  expected percent in (0, 100]
 labels split list.json out  =>  list.json
 labels convert images out.json  =>  YOLO
@@ -145,7 +145,7 @@ def test_a_quoted_home_is_expanded(
 ) -> None:
     monkeypatch.setenv("HOME", str(place))
     assert main(["labels", "check", "~/labels.json"]) == 0
-    assert f"{place}/labels.json: 1 boxes of 1 classes in 1 images" in capsys.readouterr().out
+    assert f"{place}/labels.json: COCO json: 1 boxes of 1 classes in 1 images" in capsys.readouterr().out
 
 
 def test_a_pipe_as_labels_is_read_and_not_measured(place: Path) -> None:

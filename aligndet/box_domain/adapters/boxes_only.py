@@ -82,7 +82,7 @@ def _without_helpers(detector: ConfigDict) -> None:
     They classify, and labels are no classes here. An option that the constructor has a default for takes it;
     else an empty list stands for a list, and None for a head.
     """
-    options = options_of(ancestry(detector)[0])
+    options = options_of(next(iter(ancestry(detector)), object))
     for key in helper_keys(detector):
         if key in options and options[key].default is not inspect.Parameter.empty:
             del detector[key]
