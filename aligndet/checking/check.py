@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch import Tensor
 
-from aligndet.box_domain.adapters.base import head_config
+from aligndet.box_domain.adapters.ancestry import ancestry
+from aligndet.box_domain.adapters.base import adapter_for, head_config
 from aligndet.box_domain.adapters.refusals import refuse, refuse_config
 from aligndet.checking.conditions import CheckError
 from aligndet.checking.data import SHAPES, SQUARES, Data, UnreadImagesError, generate_for
@@ -162,7 +163,8 @@ def _status(error: Exception, config: Config, zoo: bool) -> str:
             refuse_config(config)
             with scope_of_model(config.model):
                 refuse(config.model)
-                head_config(config.model)
+                if ancestry(head_config(config.model)) and not zoo:  # of the zoo, every head should be served
+                    adapter_for(ConfigDict(config.model))
         except InputError:
             return REFUSED
     if zoo:

@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print one line for each config.
 
     Raises:
+        InputError: the only config cannot be read, or has no model.
         CommandFailedError: a config is not ok.
     """
     if bool(args.configs) == args.zoo:
@@ -70,7 +71,7 @@ def _configs(args: argparse.Namespace) -> dict[str, Any]:
         from aligndet.checking.check import Settings
         from aligndet.checking.configs import checked
         from aligndet.checking.data import Data
-        from aligndet.checking.row import OK
+        from aligndet.checking.row import NO_DETECTOR, OK, UNREADABLE
 
         data = Data(args.images, args.proposals) if args.images else None
         overrides = options.cfg_options(args)
@@ -78,6 +79,8 @@ def _configs(args: argparse.Namespace) -> dict[str, Any]:
         rows = []
         for row in checked(args.configs, settings, args.workers, args.limit):
             rows.append(row)
+            if len(args.configs) == 1 and row.status in (NO_DETECTOR, UNREADABLE):
+                raise InputError(f"config {row.config}: {row.reason}")
             print(_verdict(row), file=screen, flush=True)
     result = {"configs": [row.to_dict() for row in rows]}
     if any(row.status != OK for row in rows):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmdet.models import ResNet, RetinaHead
+from mmdet.models import BaseDenseHead, ResNet, RetinaHead
 from mmdet.registry import MODELS, TRANSFORMS
 from torch import Tensor, nn
 
@@ -33,6 +33,17 @@ class LargeOnly(ResNet):
         if min(x.shape[2:]) < self.least:
             raise ValueError(f"expected at least {self.least} px, got {tuple(x.shape[2:])}")
         return tuple(super().forward(x))
+
+
+@MODELS.register_module()
+class HeadOfItsOwn(BaseDenseHead):
+    """A head that is a sub-class of none that is served."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+
+    def loss_by_feat(self, **options: Any) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 @MODELS.register_module()

@@ -200,6 +200,8 @@ def test_mistakes_are_named_as_the_projects(tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text("raise SystemExit('not today')")
     foreign = tiny()
     foreign.bbox_head.type = "HeadOfTheUser"
+    unserved = tiny()
+    unserved.bbox_head.type = "HeadOfItsOwn"
     generator = tiny()
     generator.bbox_head.anchor_generator.type = "NoSuchGenerator"
     faults = {
@@ -209,6 +211,7 @@ def test_mistakes_are_named_as_the_projects(tmp_path: Path) -> None:
         str(tmp_path / "ends.py"): (UNREADABLE, "not today"),
         str(tmp_path / "data.py"): (NO_DETECTOR, "no model"),
         config_file(tmp_path, foreign, "foreign.py"): (FAILED, "HeadOfTheUser"),
+        config_file(tmp_path, unserved, "unserved.py"): (REFUSED, "No adapter serves the head HeadOfItsOwn"),
         config_file(tmp_path, generator, "generator.py"): (FAILED, "NoSuchGenerator"),
         "mmdet::solo/solo_r50_fpn_1x_coco.py": (REFUSED, "masks and no boxes"),
         "mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py": (REFUSED, "predicts corners"),

@@ -51,7 +51,7 @@ backbone convert weights.pth o.pth --config none.py  =>  backbone
 show views broken.py o.png  =>  broken.py: line 1
 show views none.py o.png  =>  train_dataloader
 check d2.yaml  =>  it is for detectron2
-check none.py  =>  none.py: it has no model
+check none.py  =>  none.py: the config has no model
 export weights.pth out.pth  =>  weights.pth
 export weights.pth out.png  =>  out.png: expected a name that ends
 compare none.py --start random= --train labels.json --val labels.json --images images  =>  none.py
