@@ -15,7 +15,8 @@ from aligndet.comparison.settings import EvalSet, Settings
 def guard(settings: Settings, console: Console) -> Settings:
     """Refuse images of ``--val`` (and of ``--search-on``) that are in ``--train``, by name and by content.
 
-    Near copies are told as a hint.
+    One file given as both asks whether a detector fits its training images: that is not refused, but told, in
+    the verdicts too. Near copies are told as a hint.
 
     Returns:
         The settings, with what was found in ``leak`` where that is allowed.
@@ -30,7 +31,8 @@ def guard(settings: Settings, console: Console) -> Settings:
     told = []
     for option, data in sets.items():
         leak = find_leak(_images(option, data), train)
-        if leak.certain and not settings.allow_leak:
+        asked_for = option == "--val" and data == settings.train
+        if leak.certain and not (settings.allow_leak or asked_for):
             raise InputError(
                 f"{leak.text()}: AP on images that were trained on says nothing; take them out of one, or "
                 "compare all the same with --allow-leak"

@@ -54,6 +54,11 @@ def test_the_same_file_or_bytes_in_both_are_refused(settings: Settings) -> None:
     assert allowed.leak.startswith("2 of the 4 images of --val")
 
 
+def test_one_file_for_both_is_told_and_not_refused(settings: Settings) -> None:
+    same = replace(settings, report=settings.train, tune=settings.train)
+    assert guard(same, Console(quiet=True)).leak.startswith("4 of the 4 images of --val")
+
+
 def test_labels_to_choose_rates_on_are_held_against_the_training_too(settings: Settings) -> None:
     with pytest.raises(InputError, match="4 of the 4 images of --search-on"):
         guard(replace(settings, tune=replace(settings.train)), Console(quiet=True))
