@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligndet.cli import options, paths, values
+from aligndet.cli import options, values
 from aligndet.cli.failure import CommandFailedError
 from aligndet.cli.silence import libraries_silent
 from aligndet.common.configs import locate_config

@@ -78,7 +78,7 @@ class NeedsMore(BaseTransform):
 
 TRANSFORMS.register_module(name="RatioResize", module=NeedsMore)
 
-LARGE = {  # steps of a test -> type, largest scale, ratio kept
+LARGE: dict[str, tuple[Any, ...]] = {  # steps of a test -> type, largest scale, ratio kept
     "stock": ([RESIZE], (128, 96), True),
     "stock, ratio not kept": ([{"type": "Resize", "scale": (128, 96)}], (128, 96), False),
     "class": ([{"type": Fits, "side": 100}], (100, 100), True),
@@ -172,7 +172,8 @@ class OneMore(BaseTransform):
         return {**results, "img": np.dstack([image, image[..., :1]])}
 
 
-LOADERS = {  # steps that load -> channels, kind of number, whether colours are changed
+# steps that load -> channels, kind of number, whether colours are changed
+LOADERS: dict[str, tuple[Any, ...]] = {
     "colour": ([LOAD], 3, np.uint8, True),
     "grey": ([{**LOAD, "color_type": "grayscale"}], 1, np.uint8, False),
     "floats": ([{**LOAD, "to_float32": True}], 3, np.float32, True),
@@ -273,7 +274,7 @@ def test_what_the_detector_is_told_of_an_image_is_packed(tmp_path: Path) -> None
         assert (sample.metainfo["height"], sample.metainfo["flip"] in (True, False)) == (64, True)
 
 
-WRAPPED = {
+WRAPPED: dict[str, dict[str, Any]] = {
     "mixed": {"type": "MultiImageMixDataset", "pipeline": [{"type": "Mosaic"}, PACK]},
     "repeated": {"type": "RepeatDataset", "times": 3},
     "balanced": {"type": "ClassBalancedDataset", "oversample_thr": 0.1},

@@ -115,7 +115,7 @@ def test_several_optimisers_become_the_recipe_s_one_and_that_is_told(tmp_path: P
     assert table["optim_wrapper"][0] == "replaced"
 
 
-HOOKS_OF_A_PROJECT = [
+HOOKS_OF_A_PROJECT: list[tuple[dict[str, Any], bool]] = [
     ({"type": "OwnTally"}, True),
     ({"type": OwnTally}, True),
     ({"type": "NotRegisteredHere"}, True),
@@ -165,7 +165,7 @@ def test_default_hooks_keep_all_but_schedule_and_checkpoints(tmp_path: Path) -> 
 
 def test_the_run_s_own_settings_and_variables_stay(tmp_path: Path) -> None:
     """Kind: keys that hooks read from ``runner.cfg``; what only made a part of a section is known as such."""
-    own = {
+    own: dict[str, Any] = {
         "env_cfg": {"cudnn_benchmark": True},
         "log_processor": {"type": "LogProcessor", "window_size": 3},
         "sync_bn": "torch",

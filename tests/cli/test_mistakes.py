@@ -61,7 +61,7 @@ check CONFIG --zoo  =>  CONFIG... or --zoo
 COMPARE --lr 0  =>  --lr: expected a number above 0, got '0'
 COMPARE --start weights.pth  =>  expected NAME=FILE
 COMPARE --start a=a.png  =>  a.png: expected a checkpoint
-compare CONFIG --start random= --train labels.json --val images --images images  =>  images: no labels in this folder
+compare CONFIG --start random= --train labels.json --val images --images images  =>  images: no labels in this
 labels split labels.json out --percent 101  =>  expected percent in (0, 100]
 labels split list.json out  =>  list.json
 labels convert images out.json  =>  YOLO

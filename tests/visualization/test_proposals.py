@@ -34,7 +34,7 @@ def proposals(
     """One image of 80 x 60 with boxes xyxy."""
     cv2.imwrite(str(folder / "a.png"), np.full((60, 80, 3), GREY, np.uint8))
     with StoreWriter(folder / "store", info) as writer:
-        values = {name: np.array(column) for name, column in columns.items()}
+        values: dict[str, Any] = {name: np.array(column) for name, column in columns.items()}
         writer.append("a.png", 7, (80, 60), np.array(boxes, np.float32), **values)
     return folder / "store"
 
