@@ -239,3 +239,10 @@ def test_a_config_that_lacks_a_section_is_wrapped(missing: str, tmp_path: Path) 
     config, _ = wrap(tmp_path, content)
     assert config.train_dataloader.dataset.pipeline[0]["type"] == "LoadImageFromFile"
     assert config.optim_wrapper.optimizer.lr == 0.01
+
+
+def test_a_config_without_a_scope_is_mmdet_s(tmp_path: Path) -> None:
+    """Kind: a project's own base without ``default_scope``; mmengine's classes alone would not do."""
+    content = {key: value for key, value in project().items() if key != "default_scope"}
+    config, _ = wrap(tmp_path, content)
+    assert config.default_scope == "mmdet"
