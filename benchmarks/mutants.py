@@ -38,6 +38,7 @@ class Part:
     tests: tuple[str, ...]
 
 
+RECIPE_TESTS = ("tests/box_domain/test_recipe.py", "tests/box_domain/test_recipe_kept.py")
 PARTS = {
     "contrast": Part((f"{CORE}/contrast.py",), ("tests/box_domain/test_contrast.py",)),
     "slots": Part(
@@ -49,20 +50,21 @@ PARTS = {
         (f"{CORE}/pretrainer.py",),
         (
             *("tests/box_domain/test_pretrainer.py", "tests/box_domain/test_momentum.py"),
+            "tests/box_domain/test_preprocessors.py",
             *("-k", "not fcos and not mask and not faster and not detr and not more_than_256"),
         ),
     ),
     "recipe": Part(
         (
-            *(f"{CORE}/recipe/{name}.py" for name in ("__init__", "optimiser", "hooks", "images", "loader")),
-            *(f"{CORE}/recipe/{name}.py" for name in ("sizes", "steps")),
+            *(f"{CORE}/recipe/{name}.py" for name in ("__init__", "optimiser")),
             *(f"{RECIPES}/recipe_{name}.py" for name in ("adamw", "cnn_two_stage", "transformer")),
             *(f"{RECIPES}/{name}.py" for name in ("generated", "pretrain_1x")),
         ),
-        (
-            *("tests/box_domain/test_recipe.py", "tests/box_domain/test_recipe_kept.py"),
-            *("tests/box_domain/test_recipe_images.py", "-k", "not train_command"),
-        ),
+        (*RECIPE_TESTS, "-k", "not train_command"),
+    ),
+    "wrapping": Part(
+        tuple(f"{CORE}/recipe/{name}.py" for name in ("hooks", "images", "loader", "sizes", "steps")),
+        ("tests/box_domain/test_recipe_images.py", *RECIPE_TESTS, "-k", "not train_command"),
     ),
 }
 #: What the tests import beside this package; loaded before any fork.
