@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligndet.cli import options, paths, values
@@ -125,9 +126,20 @@ def run(args: argparse.Namespace) -> Any:
         )
     print(report)
     if args.val and not args.shard:
+        _say_fit(args)
         value, images = recall_of_files(args.out, args.val)
         print(f"recall at IoU 0.5 against {args.val}: {value:.3f} ({images} images)")
     return report
+
+
+def _say_fit(args: argparse.Namespace) -> None:
+    """Say how the labels fit the images, where these lie in one folder; recall tells the rest."""
+    from aligndet.common.fit_of_labels import fit_of_labels
+    from aligndet.common.labels.reader import read_labels
+
+    folder = args.images or args.source
+    if Path(folder).is_dir():
+        print(fit_of_labels(read_labels(args.val, folder), Path(folder)).line())
 
 
 def proposal_options(args: argparse.Namespace) -> ProposalOptions:

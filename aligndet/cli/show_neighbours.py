@@ -57,8 +57,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _embedded(args: argparse.Namespace) -> tuple[Windows, np.ndarray]:
     """Squares around the boxes, and their (n, D) embeddings."""
+    from aligndet.common.fit_of_labels import check_fit
+    from aligndet.common.labels.reader import read_labels
     from aligndet.image_domain.methods.insloc.embed import embed_boxes, load_insloc, read_windows
 
+    print(check_fit(read_labels(args.val, args.images, proposals=True), args.images, "--val").line())
     model, side = load_insloc(args.checkpoint)
     windows = read_windows(args.val, args.images, side, args.max_boxes, args.min_side, args.seed)
     return windows, embed_boxes(model, windows)

@@ -45,7 +45,7 @@ class Leak:
     Attributes:
         first, second: titles of the sets.
         same: names of the same files. copies: names in both sets of files with the same bytes.
-        near: of files that look the same; a hint. searched: whether these were looked for.
+        near: of files that look the same; a hint. searched: False where there are too many to look for these.
         size: images of the first set.
     """
 
@@ -79,7 +79,12 @@ class Leak:
         )
 
     def hint(self) -> str:
-        """Say what looks the same; empty where nothing does."""
+        """Say what looks the same, or that nobody looked; empty where nothing does."""
+        if not self.searched:
+            return (
+                f"near copies of images of {self.first} in {self.second} were not looked for: they are more "
+                f"than {MOST_OPENED} together"
+            )
         if not self.near:
             return ""
         name, other = self.near[0]
@@ -104,8 +109,8 @@ def find_leak(first: ImageSet, second: ImageSet, near: bool = True) -> Leak:
     rest = [name for name in ours.files if name not in same]
     copies = _copies(rest, ours, theirs)
     rest = [name for name in rest if name not in copies]
-    searched = near and len(rest) + len(theirs.files) <= MOST_OPENED
-    looks = _near(rest, first.folder, list(theirs.files), second.folder) if searched else {}
+    few = len(rest) + len(theirs.files) <= MOST_OPENED
+    looks = _near(rest, first.folder, list(theirs.files), second.folder) if near and few else {}
     return Leak(
         first.title,
         second.title,
@@ -113,7 +118,7 @@ def find_leak(first: ImageSet, second: ImageSet, near: bool = True) -> Leak:
         tuple(same.items()),
         tuple(copies.items()),
         tuple(looks.items()),
-        searched,
+        few or not near,
     )
 
 

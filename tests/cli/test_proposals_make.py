@@ -83,6 +83,7 @@ def test_recall_is_printed(
     printed = capsys.readouterr().out
     assert "6 proposals in 1 images (6.0 per image)" in printed
     assert "0.500 (1 images)" in printed
+    assert f"truth.json on {images}: 1 images, all there" in printed
 
 
 def test_a_store_is_written_by_shards_and_then_put_together(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_the_same_bytes_under_another_name(sets: tuple[ImageSet, ImageSet]) -> N
     names = [*train.names, "renamed.jpg", "as_long.jpg", "gone.jpg"]
     leak = find_leak(val, ImageSet("--train", train.folder, names), near=False)
     assert leak.copies == (("0.jpg", "renamed.jpg"),)
-    assert (leak.certain, leak.near, leak.searched) == (1, (), False)
+    assert (leak.certain, leak.near, leak.hint()) == (1, (), "")
 
 
 @pytest.mark.parametrize("change", ["quality", "size", "grey", "png"])
@@ -92,4 +93,5 @@ def test_plain_and_broken_images_look_like_none(sets: tuple[ImageSet, ImageSet])
 def test_large_sets_are_not_opened(sets: tuple[ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "MOST_OPENED", 7)
     monkeypatch.setattr(leaks, "_hash", lambda path: pytest.fail("opened"))
-    assert not find_leak(*sets).searched
+    assert re.search(r"near copies .* not looked for: .* more than 7", find_leak(*sets).hint())
+    assert find_leak(*sets, near=False).hint() == "", "nobody asked"
