@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _NormBase
 
-from aligndet.box_domain import BoxDomainPretrainer
+from aligndet.box_domain import BoxDomainPretrainer, pretrainer
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.common.errors import InputError
@@ -69,6 +69,28 @@ def test_a_frozen_backbone_is_held_still_by_the_pretrainer() -> None:
         assert model.online.neck.training
         assert (model.momentum.backbone is model.online.backbone) == still
         assert {p.requires_grad for p in model.online.backbone.parameters()} == {not still}
+
+
+def test_parts_that_are_left_out_are_known_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is empty in the config, or stays, is not left out."""
+    told: list[str] = []
+    monkeypatch.setattr(pretrainer, "print_log", lambda text, *_: told.append(text))
+    whole = BoxDomainPretrainer({**tiny(), "init_cfg": None})
+    assert (whole.left_out, told) == ([], [])
+    part = BoxDomainPretrainer({**tiny(), "semantic_head": {"type": "SemanticHead"}, "segm_head": None})
+    assert part.left_out == ["semantic_head"]
+    assert told == [f"{part.online.__class__.__name__} is pre-trained without semantic_head"]
+
+
+def test_a_hook_finds_the_parts_of_the_detector() -> None:
+    """``runner.model.bbox_head`` of a user's hook is the online network's; what is nowhere is an error."""
+    model = BoxDomainPretrainer(tiny())
+    assert model.bbox_head is model.online.bbox_head
+    assert model.with_neck is True
+    with pytest.raises(AttributeError, match="nowhere"):
+        _ = model.nowhere
+    with pytest.raises(AttributeError):
+        _ = model._is_init_by_detector
 
 
 def test_the_regressor_is_class_agnostic_and_masks_are_left_out() -> None:
