@@ -70,7 +70,7 @@ def test_stream_gives_what_json_gives_at_any_block_size(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "ends in the middle"),
+        ("", "the file is empty"),
         ("[1]", "expected a json object"),
         ('{"a" 1}', "expected ':'"),
         ('{"a": [1, 2', "ends in the middle"),

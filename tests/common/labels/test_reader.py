@@ -334,7 +334,7 @@ def test_packed_files_and_other_encodings_are_read(kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "ends in the middle"),
+        (b"", "the file is empty"),
         (b"{", "ends in the middle"),
         (b'{"images": {}}', "'images' is {}; expected a list"),
         (b'{"images": []}', "a list under 'annotations'"),
