@@ -50,7 +50,8 @@ PARTS = {
         (f"{CORE}/pretrainer.py",),
         (
             *("tests/box_domain/test_pretrainer.py", "tests/box_domain/test_momentum.py"),
-            "tests/box_domain/test_preprocessors.py",
+            *("tests/box_domain/test_preprocessors.py", "tests/box_domain/test_detector_errors.py"),
+            "tests/box_domain/adapters/test_distillation.py",
             *("-k", "not fcos and not mask and not faster and not detr and not more_than_256"),
         ),
     ),

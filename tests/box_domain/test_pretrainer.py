@@ -62,6 +62,7 @@ def test_a_frozen_backbone_is_held_still_by_the_pretrainer() -> None:
     frozen = BoxDomainPretrainer(config)
     trained = BoxDomainPretrainer(config, freeze_backbone=False)
     for model, still in ((frozen, True), (trained, False)):
+        assert {p.requires_grad for p in model.online.backbone.parameters()} == {not still}, "as asked"
         model.train()
         norms = [module for module in model.online.backbone.modules() if isinstance(module, _NormBase)]
         assert norms

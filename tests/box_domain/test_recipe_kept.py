@@ -12,6 +12,7 @@ from torch import nn
 
 from aligndet.box_domain.recipe import building_blocks
 from tests.box_domain.project import loader, project, wrap
+from tests.small import detector
 
 PARAMWISE = {"norm_decay_mult": 0.0, "custom_keys": {"neck": {"lr_mult": 0.1}}}
 
@@ -72,6 +73,16 @@ def test_the_optimiser_s_class_is_kept_and_decides_the_rate(kind: Any, rate: flo
     config, _ = wrap(tmp_path, project(optim_wrapper=wrapper(kind, eps=1e-5)))
     optimizer = config.optim_wrapper.optimizer
     assert (optimizer.type, optimizer.lr, optimizer.eps) == (kind, rate, 1e-5)
+
+
+def test_a_transformer_that_its_config_trains_by_sgd(tmp_path: Path) -> None:
+    """Kind: SGD where the family's recipe has AdamW: the rate is SGD's, all else the family's."""
+    model = detector("detr")
+    sgd, _ = wrap(tmp_path, project(model=model, optim_wrapper=wrapper("SGD")))
+    adam, _ = wrap(tmp_path, project(model=model, optim_wrapper=wrapper("AdamW")))
+    assert (sgd.optim_wrapper.optimizer.type, sgd.optim_wrapper.optimizer.lr) == ("SGD", 0.01)
+    assert (adam.optim_wrapper.optimizer.type, adam.optim_wrapper.optimizer.lr) == ("AdamW", 5e-5)
+    assert sgd.train_cfg == adam.train_cfg
 
 
 def test_a_rate_of_its_own_keeps_its_batch_size(tmp_path: Path) -> None:
