@@ -157,7 +157,10 @@ def _add_image(tables: Tables, place: int, image: Path, text: Path, used: set[in
         return
     name = os.path.relpath(image, tables.folder)
     if name.startswith(".."):
-        tables.notes.refuse(f"is not below {tables.folder}; give --images", str(image))
+        tables.notes.refuse(
+            f"is not below {tables.folder}; give its folder (--images, --train-images, --val-images)",
+            str(image),
+        )
         return
     tables.add_image(place + 1, Path(name).as_posix(), width, height, place)
     if not text.is_file():
