@@ -43,6 +43,6 @@ def run(args: argparse.Namespace) -> Any:
         print(f"wrote {args.page}")
     if check.faults:
         count = len(check.faults)
-        text = f"{args.labels}: {count} faults, the first: {check.faults[0]}"
+        text = f"{args.labels}: {count} fault{'s' if count > 1 else ''}, the first: {check.faults[0]}"
         raise CommandFailedError(check, text, status=2)
     return check

@@ -11,7 +11,8 @@ from mmengine.registry import HOOKS, OPTIMIZERS
 from torch import nn
 
 from aligndet.box_domain.recipe import building_blocks
-from tests.box_domain.project import loader, project, wrap
+from aligndet.common.errors import InputError
+from tests.box_domain.project import LOAD, PACK, loader, project, wrap
 from tests.small import detector
 
 PARAMWISE = {"norm_decay_mult": 0.0, "custom_keys": {"neck": {"lr_mult": 0.1}}}
@@ -257,3 +258,29 @@ def test_a_config_without_a_scope_is_mmdet_s(tmp_path: Path) -> None:
     content = {key: value for key, value in project().items() if key != "default_scope"}
     config, _ = wrap(tmp_path, content)
     assert config.default_scope == "mmdet"
+
+
+def test_the_table_has_a_row_for_every_key(tmp_path: Path) -> None:
+    """Kind: nothing of a config is kept, replaced or left out without a word."""
+    own = {
+        "model_wrapper_cfg": {"type": "MMDistributedDataParallel"},
+        "param_scheduler": [{"type": "LinearLR", "start_factor": 0.1}],
+        "val_cfg": {"type": "ValLoop"},
+        "load_from": "x.pth",
+        "mine": 3,
+    }
+    config, table = wrap(tmp_path, project(**own))
+    told = {key: what for key, (what, _) in table.items()}
+    assert told["model, data_preprocessor"] == told["default_scope"] == told["model_wrapper_cfg"] == "kept"
+    assert told["variables: mine"] == "kept"
+    assert told["train_cfg"] == told["param_scheduler"] == "replaced"
+    assert told["val_dataloader, val_cfg"] == told["test_dataloader"] == told["load_from"] == "left out"
+    assert "resume" not in told, "the config says nothing of it"
+    assert "num_clusters" not in config.model, "proposals without clusters"
+
+
+def test_a_config_of_another_kind_of_boxes_is_refused(tmp_path: Path) -> None:
+    """Kind: only the pipeline says that boxes are rotated."""
+    turned = {"type": "LoadAnnotations", "with_bbox": True, "box_type": "rbox"}
+    with pytest.raises(InputError, match="rotated"):
+        wrap(tmp_path, project(train=[LOAD, turned, PACK]))

@@ -84,8 +84,8 @@ def pretraining_config(stock: Config, proposals: str, images: str, table: Table 
         table.kept("model, data_preprocessor", "model.detector")
         own = raw(stock)
         config = {key: copy.deepcopy(own[key]) for key in RUNTIME if key in own}
-        config.setdefault("default_scope", "mmdet")
         table.kept(", ".join(config))
+        config.setdefault("default_scope", "mmdet")
         config.update(
             {key: recipe[key] for key in ("train_cfg", "param_scheduler", "find_unused_parameters")}
         )
