@@ -90,8 +90,9 @@ def test_a_hook_finds_the_parts_of_the_detector() -> None:
     assert model.with_neck is True
     with pytest.raises(AttributeError, match="nowhere"):
         _ = model.nowhere
-    with pytest.raises(AttributeError):
-        _ = model._is_init_by_detector
+    model.online._inner = 1
+    with pytest.raises(AttributeError, match="_inner"):
+        _ = model._inner
 
 
 def test_the_regressor_is_class_agnostic_and_masks_are_left_out() -> None:
