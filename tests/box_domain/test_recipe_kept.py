@@ -262,7 +262,7 @@ def test_a_config_without_a_scope_is_mmdet_s(tmp_path: Path) -> None:
 
 def test_the_table_has_a_row_for_every_key(tmp_path: Path) -> None:
     """Kind: nothing of a config is kept, replaced or left out without a word."""
-    own = {
+    own: dict[str, Any] = {
         "model_wrapper_cfg": {"type": "MMDistributedDataParallel"},
         "param_scheduler": [{"type": "LinearLR", "start_factor": 0.1}],
         "val_cfg": {"type": "ValLoop"},
