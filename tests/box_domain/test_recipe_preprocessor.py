@@ -15,6 +15,7 @@ from mmengine.config import Config, ConfigDict
 from aligndet.box_domain.adapters.classifiers import set_classes
 from aligndet.box_domain.recipe.preprocessor import of_plain_batches
 from aligndet.box_domain.recipe.table import Table
+from tests.registration import registered_in
 
 
 class FastPreprocessor(DetDataPreprocessor):
@@ -31,11 +32,8 @@ class FastResize(BatchSyncRandomResize):
 @pytest.fixture(autouse=True)
 def parts() -> Iterator[None]:
     """A library's parts."""
-    for part in (FastPreprocessor, FastResize):
-        MODELS.register_module(module=part)
-    yield
-    for part in (FastPreprocessor, FastResize):
-        MODELS.module_dict.pop(part.__name__)
+    with registered_in(MODELS, FastPreprocessor, FastResize):
+        yield
 
 
 def own(kind: Any = "FastPreprocessor") -> ConfigDict:

@@ -17,6 +17,7 @@ from mmengine.config import ConfigDict
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.common.errors import InputError
 from aligndet.transfer.stock import build_stock, without_downloads
+from tests.registration import registered_in
 from tests.small import tiny
 
 FILE = "weights/of/elsewhere.pth"
@@ -47,11 +48,8 @@ class Reads(ResNet):
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    for cls in (Started, Reads):
-        MODELS.register_module(module=cls)
-    yield
-    for cls in (Started, Reads):
-        MODELS.module_dict.pop(cls.__name__)
+    with registered_in(MODELS, Started, Reads):
+        yield
 
 
 def with_backbone(kind: str, **options: Any) -> ConfigDict:

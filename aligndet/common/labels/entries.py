@@ -6,7 +6,7 @@ import json
 import math
 import os
 from math import nan
-from typing import Any
+from typing import Any, TypeGuard
 
 from aligndet.common.labels.ids import Key, is_plain, key_of
 from aligndet.common.labels.report import Notes
@@ -25,11 +25,16 @@ def short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def _is_object(entry: Any, notes: Notes, at: str) -> TypeGuard[dict[str, Any]]:
+    if not isinstance(entry, dict):
+        notes.refuse(f"is {short(entry)}; expected an object", at)
+    return isinstance(entry, dict)
+
+
 def add_image(tables: Tables, place: int, entry: Any) -> None:
     """Add an image that is not as it should be, or stands in a block with one."""
     notes, at = tables.notes, where("images", place, entry)
-    if not isinstance(entry, dict):
-        notes.refuse(f"is {short(entry)}; expected an object", at)
+    if not _is_object(entry, notes, at):
         return
     key = _id(notes, at, entry, "id", "image")
     name = entry.get("file_name")
@@ -88,8 +93,7 @@ def number(value: Any) -> float | None:
 def add_box(tables: Tables, place: int, entry: Any) -> None:
     """Add a box that is not as it should be, or stands in a block with one."""
     notes, at = tables.notes, where("annotations", place, entry)
-    if not isinstance(entry, dict):
-        notes.refuse(f"is {short(entry)}; expected an object", at)
+    if not _is_object(entry, notes, at):
         return
     image = _id(notes, at, entry, "image_id", "annotation")
     category = None
@@ -178,8 +182,7 @@ def outline(segmentation: Any) -> tuple[float, ...] | None:
 def add_category(tables: Tables, place: int, entry: Any) -> None:
     """Add a class."""
     notes, at = tables.notes, where("categories", place, entry)
-    if not isinstance(entry, dict):
-        notes.refuse(f"is {short(entry)}; expected an object", at)
+    if not _is_object(entry, notes, at):
         return
     key = _id(notes, at, entry, "id", "category")
     name = entry.get("name")

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
 import torch
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from torch import Tensor
 
 from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.features import Call, Places
@@ -16,6 +19,19 @@ BOXES = (  # xyxy per image; nothing of one image lies where the other has a box
     torch.tensor([[6.0, 6.0, 44.0, 40.0], [70.0, 72.0, 122.0, 124.0]]),
     torch.tensor([[74.0, 8.0, 120.0, 50.0], [4.0, 74.0, 60.0, 122.0]]),
 )
+
+
+def rois_read(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """A list that gets the RoIs ``(n, 5)`` of every reading from here on: image, x1, y1, x2, y2."""
+    rois: list[Tensor] = []
+    forward = SingleRoIExtractor.forward
+
+    def spy(self: SingleRoIExtractor, feats: Any, found: Tensor, **kwargs: Any) -> Tensor:
+        rois.append(found)
+        return forward(self, feats, found, **kwargs)
+
+    monkeypatch.setattr(SingleRoIExtractor, "forward", spy)
+    return rois
 
 
 class Seen:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.assigners import AssignResult, HungarianAssigner
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
@@ -17,6 +16,7 @@ from aligndet.box_domain.adapters.projector import Projector
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE, Slots
 from aligndet.common.errors import InputError
+from tests.box_domain.adapters.planted import rois_read
 from tests.small import batch, boxes_of, detector, sample
 
 CLASSIFIER = {
@@ -128,14 +128,7 @@ def test_fcos_points_keep_their_ids() -> None:
 
 
 def test_rois_keep_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    rois: list[torch.Tensor] = []
-    forward = SingleRoIExtractor.forward
-
-    def spy(self: SingleRoIExtractor, feats: Any, found: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        rois.append(found)
-        return forward(self, feats, found, **kwargs)
-
-    monkeypatch.setattr(SingleRoIExtractor, "forward", spy)
+    rois = rois_read(monkeypatch)
     boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0], [60.0, 50.0, 110.0, 90.0]])
     _, places = planted("faster_rcnn", boxes)
     mine = rois[0][places.index]

@@ -27,6 +27,7 @@ from aligndet.box_domain.adapters.score import ScoreAdapter
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.common.errors import InputError
 from tests.box_domain.adapters.planted import BOXES, Seen
+from tests.registration import registered_in
 from tests.small import batch, detector
 
 
@@ -114,15 +115,12 @@ class TellingNothing(nn.Module):
 @pytest.fixture(autouse=True)
 def parts() -> Iterator[None]:
     """Parts of somebody's project, and an adapter for the head."""
-    for part in (Counting, TellingNothing):
-        TASK_UTILS.register_module(module=part)
     served = dict(base._SERVED)
     serves(OfBatchHead)(type("OfBatchAdapter", (ScoreAdapter,), {}))
-    yield
+    with registered_in(TASK_UTILS, Counting, TellingNothing):
+        yield
     base._SERVED.clear()
     base._SERVED.update(served)
-    for part in (Counting, TellingNothing):
-        TASK_UTILS.module_dict.pop(part.__name__)
 
 
 def counting(name: str) -> Any:

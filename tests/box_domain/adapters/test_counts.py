@@ -16,6 +16,7 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters.decoded import DecodedAdapter
 from aligndet.box_domain.adapters.roster import Roster
 from aligndet.common.errors import InputError
+from tests.registration import registered_in
 from tests.small import batch, detector
 
 
@@ -47,11 +48,8 @@ class TwiceGFLHead(GFLHead):
 @pytest.fixture(autouse=True)
 def heads() -> Iterator[None]:
     """Heads of somebody's project."""
-    for head in (CornerRoIHead, TwiceGFLHead):
-        MODELS.register_module(module=head, force=True)
-    yield
-    for head in (CornerRoIHead, TwiceGFLHead):
-        MODELS.module_dict.pop(head.__name__)
+    with registered_in(MODELS, CornerRoIHead, TwiceGFLHead):
+        yield
 
 
 def one_step(config: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from aligndet.box_domain import BoxDomainPretrainer
 from aligndet.box_domain.adapters import student
 from aligndet.common.errors import InputError
 from aligndet.transfer.stock import build_stock
+from tests.registration import registered_in
 from tests.small import batch, detector, tiny
 
 
@@ -74,12 +75,8 @@ class RenamedHead(RetinaHead):
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    classes = (Follower, Crossed, OnItsOwn, Hides)
-    for cls in classes:
-        MODELS.register_module(module=cls)
-    yield
-    for cls in classes:
-        MODELS.module_dict.pop(cls.__name__)
+    with registered_in(MODELS, Follower, Crossed, OnItsOwn, Hides):
+        yield
 
 
 def without_preprocessor() -> ConfigDict:

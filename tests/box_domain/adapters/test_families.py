@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.assigners import AssignResult, HungarianAssigner
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
@@ -16,7 +15,7 @@ from aligndet.box_domain.adapters.features import Call, Features, Places
 from aligndet.box_domain.adapters.query import FAR_BELOW, IndexWriter
 from aligndet.box_domain.pretrainer import number_instances
 from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE
-from tests.box_domain.adapters.planted import BOXES, SIZE, Seen
+from tests.box_domain.adapters.planted import BOXES, SIZE, Seen, rois_read
 from tests.ops.ops_cases import load_stand_in, use
 from tests.small import detector, sample
 
@@ -78,14 +77,7 @@ def test_priors_on_the_padding_are_left_out_and_the_others_keep_their_places() -
 
 @pytest.mark.parametrize("name", ["cascade_rcnn", "crowddet", "fast_rcnn", "tridentnet"])
 def test_rois_overlap_the_proposal_whose_id_they_carry(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    rois: list[Tensor] = []
-    forward = SingleRoIExtractor.forward
-
-    def spy(self: SingleRoIExtractor, feats: Any, found: Tensor, **kwargs: Any) -> Tensor:
-        rois.append(found)
-        return forward(self, feats, found, **kwargs)
-
-    monkeypatch.setattr(SingleRoIExtractor, "forward", spy)
+    rois = rois_read(monkeypatch)
     seen = Seen(name)
     ids = seen.places.ids
     read = torch.cat([r.repeat(2, 1) for r in rois]) if name == "crowddet" else torch.cat(rois)

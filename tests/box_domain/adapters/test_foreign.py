@@ -17,6 +17,7 @@ from mmengine.registry import Registry
 
 from aligndet.box_domain.adapters import adapter_for, refuse_config
 from aligndet.common.errors import InputError
+from tests.registration import registered_in
 from tests.small import STOCK, detector, tiny
 
 
@@ -33,13 +34,10 @@ class SevenNumbers(DeltaXYWHBBoxCoder):
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    for cls in (FiveNumbers, SevenNumbers):
-        TASK_UTILS.register_module(module=cls)
     registry = Registry("model", parent=ROOT, scope="mmrotate")
     registry.register_module(module=type("TurnedHead", (RetinaHead,), {}))
-    yield
-    for cls in (FiveNumbers, SevenNumbers):
-        TASK_UTILS.module_dict.pop(cls.__name__)
+    with registered_in(TASK_UTILS, FiveNumbers, SevenNumbers):
+        yield
     ROOT.children.pop("mmrotate")
 
 

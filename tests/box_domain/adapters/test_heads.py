@@ -23,6 +23,7 @@ from aligndet.box_domain.adapters.label import AnchorAdapter
 from aligndet.common.errors import InputError
 from aligndet.transfer.fit import fit
 from aligndet.transfer.stock import box_part_keys, build_stock, classifier_layers
+from tests.registration import registered_in
 from tests.small import batch, detector, tiny
 
 
@@ -65,9 +66,8 @@ class SeveralHeads(BaseDetector):
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    MODELS.register_module(module=SeveralHeads)
-    yield
-    MODELS.module_dict.pop("SeveralHeads")
+    with registered_in(MODELS, SeveralHeads):
+        yield
 
 
 def several() -> ConfigDict:

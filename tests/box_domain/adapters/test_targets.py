@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from mmdet.models import DETRHead, GFLHead, RetinaHead, RTMDetSepBNHead, StandardRoIHead
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.assigners import AssignResult, HungarianAssigner
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
@@ -25,7 +24,7 @@ from aligndet.box_domain.adapters.query import matched_once
 from aligndet.box_domain.adapters.roster import LEFT_OUT, UNKNOWN, Roster
 from aligndet.box_domain.slots import IMAGE_STRIDE, NO_INSTANCE
 from aligndet.common.errors import InputError
-from tests.box_domain.adapters.planted import BOXES, SIZE, Seen
+from tests.box_domain.adapters.planted import BOXES, SIZE, Seen, rois_read
 from tests.small import detector, sample
 
 Change = Callable[[Any], Any]
@@ -141,14 +140,7 @@ class SortedRoIHead(StandardRoIHead):
 
 
 def test_roi_heads(monkeypatch: pytest.MonkeyPatch) -> None:
-    rois: list[Tensor] = []
-    forward = SingleRoIExtractor.forward
-
-    def spy(self: SingleRoIExtractor, feats: Any, found: Tensor, **kwargs: Any) -> Tensor:
-        rois.append(found)
-        return forward(self, feats, found, **kwargs)
-
-    monkeypatch.setattr(SingleRoIExtractor, "forward", spy)
+    rois = rois_read(monkeypatch)
     config = detector("faster_rcnn")
     config.roi_head.type = SortedRoIHead
     seen = Seen(config)
