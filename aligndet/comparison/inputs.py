@@ -28,12 +28,14 @@ def sound_sets(settings: Settings) -> Settings:
         InputError: labels that cannot be read.
     """
     sets = {"train": settings.train, "val": settings.report, "search": settings.tune}
-    read = {name: _read(data, name) for name, data in sets.items()}
+    apart = {name: data for name, data in sets.items() if name != "search" or data != settings.report}
+    read = {name: _read(data, name) for name, data in apart.items()}
     class_names(*read.values())  # before anything is written
     folder = settings.work_dir / "labels"
-    if settings.tune == settings.report:
-        del read["search"]
+    if settings.report == settings.train and read["val"].names == read["train"].names:
+        del read["val"]  # one file given as both, and no splits in it
     files = {name: sound_labels(labels, folder / f"{name}.json") for name, labels in read.items()}
+    files.setdefault("val", files["train"])
     files.setdefault("search", files["val"])
     train, report, tune = (replace(data, annotations=files[name]) for name, data in sets.items())
     return replace(settings, train=train, report=report, tune=tune)

@@ -15,8 +15,9 @@ def leaks_of_pretraining(question: Question) -> tuple[str, ...]:
     if question.generate or not question.label_files:
         return ()
     table, root = image_table(question)
-    names = read_labels(question.label_files[1]).names
-    report = ImageSet(f"--val {question.val}", Path(question.label_folders[1]), names)
+    folder = Path(question.label_folders[1])
+    names = read_labels(question.label_files[1], folder, "val").names
+    report = ImageSet(f"--val {question.val}", folder, names)
     leak = find_leak(
         report, ImageSet(f"IMAGES {question.images}", root, [entry.file_name for entry in table])
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.labels.reader import read_labels
 from aligndet.comparison.inputs import check_images, draw_labels, sound_sets
+from aligndet.comparison.leaks import guard
 from aligndet.comparison.settings import EvalSet, Settings, Start
 from tests.small_coco import make_coco
 
@@ -59,6 +61,15 @@ def test_mended_labels_are_what_runs_train_on_and_are_scored_on(ask: Settings) -
     assert [box["area"] for box in boxes] == [28 * 28] * 10
     truth = json.loads(ready.report.annotations.read_text())["annotations"]
     assert sorted(box["id"] for box in truth) == list(range(1, 9))
+
+
+def test_one_mended_file_for_both_stays_one(ask: Settings) -> None:
+    """So that the guard knows that it was given as both."""
+    spoil(ask.train.annotations, area=0)
+    ready = sound_sets(replace(ask, report=ask.train, tune=ask.train))
+    assert ready.train == ready.report == ready.tune
+    assert ready.train.annotations == ask.work_dir / "labels" / "train.json"
+    assert guard(ready, Console(quiet=True)).leak
 
 
 def test_yolo_labels_are_compared_on_as_coco(ask: Settings, tmp_path: Path) -> None:

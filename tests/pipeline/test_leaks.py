@@ -42,6 +42,23 @@ def test_images_of_val_among_the_unlabelled_ones_are_told(tmp_path: Path) -> Non
     )
 
 
+def test_of_labels_with_splits_only_val_counts(tmp_path: Path) -> None:
+    """YOLO's data.yaml names both splits: images of train that are pre-trained on are no leak."""
+    for part, seed in (("train", 1), ("val", 2)):
+        make_coco(tmp_path / part, 2, seed=seed)
+        (tmp_path / "labels" / part).mkdir(parents=True)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / part / "images").rename(tmp_path / "images" / part)
+        for image in (tmp_path / "images" / part).iterdir():
+            (tmp_path / "labels" / part / f"{image.stem}.txt").write_text("0 .5 .5 .25 .5\n")
+    data = tmp_path / "data.yaml"
+    data.write_text("train: images/train\nval: images/val\nnames: [thing]\n")
+    labels = {"train": data, "val": data, "train_images": tmp_path, "val_images": tmp_path}
+    for part, told in (("train", []), ("val", ["2 of the 2 images of --val"])):
+        question = make_question(DETECTOR, tmp_path / "images" / part, **labels, out=tmp_path / "run")
+        assert [text[:26] for text in leaks_of_pretraining(question)] == told
+
+
 def test_how_labels_fit_is_said_and_their_folder_asked_for(tmp_path: Path) -> None:
     train, val = make_coco(tmp_path, 3, seed=1), make_coco(tmp_path, 4, seed=2)
     asked = {"train": train, "val": val, "out": tmp_path / "run"}
