@@ -12,12 +12,11 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, image_size, list_images
+from aligndet.common.labels.boxes import OVER_SHARE, over_edge
 from aligndet.common.labels.file import LabelFile
 
 #: Images whose size is looked at where nobody asks for all: evenly spread over the labels.
 SAMPLE = 2000
-#: Boxes over the edge of an image by more than :data:`OVER` pixels are refused from this share on.
-OVER_SHARE, OVER = 0.01, 1.0
 THREADS = 8
 Size = tuple[int, int]
 
@@ -201,6 +200,4 @@ def _outside(labels: LabelFile, rows: np.ndarray, real: Sequence[Size | None]) -
             sizes[row] = size
     limits = sizes[labels.rows]
     looked = np.isfinite(limits[:, 0])
-    corners = labels.xyxy
-    over = (corners[:, 2:] > limits + OVER).any(axis=1) | (corners[:, :2] < -OVER).any(axis=1)
-    return int(looked.sum()), int((over & looked).sum())
+    return int(looked.sum()), int((over_edge(labels.xyxy, limits) & looked).sum())

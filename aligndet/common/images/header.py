@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +19,7 @@ MOST = 250_000_000  # decoded, 750 MB; every loading process holds one or two
 _ORIENTATION = 0x0112
 TURNED = ("JPEG", "MPO", "PNG")  # kinds that OpenCV of any version turns by EXIF
 _as_it_is = Image.MAX_IMAGE_PIXELS
-_lock = threading.Lock()
+_lock, _openers = threading.Lock(), 0
 
 
 def most_pixels() -> int:
@@ -52,20 +54,32 @@ def header_size(stream: Path | IO[bytes]) -> tuple[int, int, bool] | None:
     tells: in other kinds (tiff, webp) it depends on OpenCV's version, and EXIF data may be damaged. None
     where the header cannot be read.
     """
-    with _lock:
-        Image.MAX_IMAGE_PIXELS = None  # our own limit counts
-        try:
-            with Image.open(stream) as image:
-                width, height = image.size
-                kind = image.format
-                orientation = _orientation(image) if kind in TURNED else 1
-        except Exception:  # a damaged header raises all kinds of errors; OpenCV will tell
-            return None
-        finally:
-            Image.MAX_IMAGE_PIXELS = _as_it_is
+    try:
+        with _of_any_size(), Image.open(stream) as image:
+            width, height = image.size
+            kind = image.format
+            orientation = _orientation(image) if kind in TURNED else 1
+    except Exception:  # a damaged header raises all kinds of errors; OpenCV will tell
+        return None
     if orientation >= 5:
         width, height = height, width
     return width, height, orientation > 0 and kind in (*TURNED, "BMP", "DIB", "PPM")
+
+
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Lift Pillow's own limit, because ours counts, for as long as any thread opens an image."""
+    global _openers
+    with _lock:
+        _openers += 1
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        with _lock:
+            _openers -= 1
+            if not _openers:
+                Image.MAX_IMAGE_PIXELS = _as_it_is
 
 
 def _orientation(image: Image.Image) -> int:

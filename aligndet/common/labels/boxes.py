@@ -105,11 +105,21 @@ def _refuse_fractions(boxes: Boxes, notes: Notes) -> None:
         )
 
 
+def over_edge(corners: Array, sizes: Array) -> Array:
+    """Mark ``(B,)`` the boxes xyxy ``(B, 4)`` that reach too far out of images of ``sizes (B, 2)``.
+
+    A size that is not known (nan, inf) has no edge on the far sides.
+    """
+    near, far = corners[:, :2] < -OVER, corners[:, 2:] > sizes + OVER
+    over: Array = np.concatenate([near, far], axis=1).any(axis=1)
+    return over
+
+
 def _edges(boxes: Boxes, notes: Notes) -> None:
     """Cut the few boxes that reach over the edge of their image; refuse many."""
     sizes = boxes.sizes()
     corners = np.concatenate([boxes.xywh[:, :2], boxes.xywh[:, :2] + boxes.xywh[:, 2:]], axis=1)
-    over = (corners[:, :2] < -OVER).any(axis=1) | (corners[:, 2:] > sizes + OVER).any(axis=1)
+    over = over_edge(corners, sizes)
     if not over.any():
         return
     if over.mean() > OVER_SHARE:

@@ -82,6 +82,10 @@ def _read(
 ) -> LabelFile:
     if state is None or proposals:
         return _read_now(path, images, split, proposals)
+    if kind_of(path) is Kind.COCO:  # has no splits; images are asked only for what it lacks
+        split, plain = "", _kept(path, None, "", state, os.getcwd())
+        if plain.sound and (plain.sizes > 0).all():
+            return plain
     return _kept(path, images, split, state, os.getcwd())
 
 

@@ -99,7 +99,6 @@ def _entries(labels: LabelFile) -> Iterator[tuple[str, int, Any]]:
     boxes = _inverse(labels.box_places)
     images = labels.images()
     known = {category["name"]: category for category in labels.categories()}
-    written = False
     for key, entry in stream_object(labels.path):
         if key not in LISTS:
             continue
@@ -118,8 +117,7 @@ def _entries(labels: LabelFile) -> Iterator[tuple[str, int, Any]]:
                 lists[key].append((-1, {**entry, **ours}))
     for key, entries in lists.items():
         yield from ((key, row, entry) for row, entry in entries)
-    if known and not written:
-        yield from (("categories", -1, category) for category in known.values())
+    yield from (("categories", -1, category) for category in known.values())
 
 
 def _kept(entry: Any, ours: dict[str, Any], labels: LabelFile, box: int) -> dict[str, Any]:

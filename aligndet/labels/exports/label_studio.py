@@ -101,9 +101,7 @@ def _name(reference: str, images: Path | None) -> str:
 
 def _add_region(tables: Tables, classes: Classes, at: str, region: dict[str, Any], image: int) -> None:
     kind = str(region.get("type") or "")
-    names = next(
-        (region[key] for key in ("rectanglelabels", "polygonlabels", "labels") if region.get(key)), None
-    )
+    names = next((region[key] for key in NAMES if region.get(key)), None)
     width, height = number(region.get("original_width")), number(region.get("original_height"))
     box = _percent(region)
     if box is None or not names or not width or not height:

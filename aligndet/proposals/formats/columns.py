@@ -16,17 +16,16 @@ BLOCK = 1 << 15  # boxes turned into arrays at once
 
 
 class BoxTable:
-    """Boxes, scores and categories in file order, each with the key (id or row) of its image."""
+    """Boxes and scores in file order, each with the key (id or row) of its image."""
 
     def __init__(self) -> None:
-        self._done: list[tuple[Array, Array, Array, Array]] = []
+        self._done: list[tuple[Array, Array, Array]] = []
         self._fresh()
 
     def _fresh(self) -> None:
-        self._keys, self._xywh = array("q"), array("d")
-        self._scores, self._categories = array("d"), array("q")
+        self._keys, self._xywh, self._scores = array("q"), array("d"), array("d")
 
-    def add(self, key: int, xywh: Sequence[float], score: float | None = None, category: int = 1) -> None:
+    def add(self, key: int, xywh: Sequence[float], score: float | None = None) -> None:
         """One more box, xywh in pixels.
 
         Raises:
@@ -36,23 +35,21 @@ class BoxTable:
         self._xywh.extend((x, y, w, h))
         self._keys.append(key)
         self._scores.append(np.nan if score is None else score)
-        self._categories.append(category)
         if len(self._keys) >= BLOCK:
             self._flush()
 
     def _flush(self) -> None:
         xywh = np.array(self._xywh, np.float64).reshape(-1, 4)
         corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32)
-        scores, categories = np.array(self._scores, np.float32), np.array(self._categories, np.int32)
-        self._done.append((np.array(self._keys, np.int64), corners, scores, categories))
+        self._done.append((np.array(self._keys, np.int64), corners, np.array(self._scores, np.float32)))
         self._fresh()
 
-    def columns(self) -> tuple[Array, Array, Array, Array]:
-        """Keys (B,), boxes (B, 4) float32 xyxy, scores (B,) and categories (B,)."""
+    def columns(self) -> tuple[Array, Array, Array]:
+        """Keys (B,), boxes (B, 4) float32 xyxy, and scores (B,)."""
         self._flush()
-        parts = [np.concatenate([block[i] for block in self._done]) for i in range(4)]
+        keys, boxes, scores = (np.concatenate(parts) for parts in zip(*self._done, strict=True))
         self._done = []
-        return parts[0], parts[1], parts[2], parts[3]
+        return keys, boxes, scores
 
 
 def gather(

@@ -55,7 +55,7 @@ def read_results(path: Path, order: Given = None) -> ProposalStore:
                 f"{str(entry.get('score'))[:20]}; expected four numbers [x, y, width, height] and one"
             ) from error
         labels.append(_label(entry.get("category_id"), classes))
-    keys, corners, scores, _ = boxes.columns()
+    keys, corners, scores = boxes.columns()
     best = np.lexsort((-np.nan_to_num(scores), keys))
     info: dict[str, Any] = {"description": "COCO results"}
     clusters = None

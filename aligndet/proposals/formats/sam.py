@@ -49,7 +49,7 @@ def read_sam(path: Path) -> ProposalStore:
                 boxes.add(len(images) - 1, entry["bbox"], entry.get("predicted_iou"))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 raise InputError(f"{file}: annotation {place} is {str(entry)[:80]}; {EXPECTED}") from error
-    rows, corners, scores, _ = boxes.columns()
+    rows, corners, scores = boxes.columns()
     best = np.lexsort((-np.nan_to_num(scores), rows))
     return gather(images, rows[best], corners[best], scores[best], None, {"description": "SAM proposals"})
 

@@ -35,5 +35,5 @@ def read_soco(path: Path) -> ProposalStore:
             raise InputError(
                 f"{path}: {name!r} holds {str(rect)[:80]}; expected a list of rectangles [x, y, w, h]"
             ) from error
-    rows, corners, scores, _ = boxes.columns()
+    rows, corners, scores = boxes.columns()
     return gather(images, rows, corners, np.asarray(scores), None, {"description": "SoCo proposals"})
