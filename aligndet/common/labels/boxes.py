@@ -111,8 +111,8 @@ def over_edge(corners: Array, sizes: Array) -> Array:
     A size that is not known (nan, inf) has no edge on the far sides.
     """
     near, far = corners[:, :2] < -OVER, corners[:, 2:] > sizes + OVER
-    over: Array = np.concatenate([near, far], axis=1).any(axis=1)
-    return over
+    sides: Array = np.concatenate([near, far], axis=1)
+    return np.asarray(sides.any(axis=1))
 
 
 def _edges(boxes: Boxes, notes: Notes) -> None:
