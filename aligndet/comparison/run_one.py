@@ -22,18 +22,18 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
         The runner and the data loader configs of the evaluation sets.
     """
     import torch
-    from mmengine.runner import Runner
 
     from aligndet.common.checkpoints import find_checkpoint
     from aligndet.common.configs import read_config
     from aligndet.comparison.hooks import FreezeBackboneHook, WatchHook
+    from aligndet.training.runner import runner_of
 
     config = read_config(str(folder / "config.py"))
     eval_loaders, freeze = config.pop("compare_eval"), config.pop("compare_freeze_backbone", False)
     config.work_dir = str(folder / "train")
     if last := find_checkpoint(folder / "train"):
         config.load_from, config.resume = str(last), True
-    runner = Runner.from_cfg(config)
+    runner = runner_of(config)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
     if not len(runner.train_dataloader.dataset):
         raise InputError(

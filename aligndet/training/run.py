@@ -9,11 +9,9 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from aligndet.common.checkpoints import find_checkpoint, plain_data_loads
-from aligndet.common.config_text import WrittenConfig
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
@@ -24,6 +22,7 @@ from aligndet.training.config import load_config, wrap_config
 from aligndet.training.cpu import without_gpu
 from aligndet.training.length import StopAfter, cap
 from aligndet.training.progress import ProgressHook
+from aligndet.training.runner import runner_of
 from aligndet.training.strict import check_files, check_own_arguments
 
 __all__ = ["TrainResult", "build_runner", "check_config", "load_config", "train", "wrap_config"]
@@ -135,8 +134,7 @@ def build_runner(
     if not torch.cuda.is_available():
         without_gpu(config)
     try:
-        written = WrittenConfig.of(config)
-        runner = RUNNERS.build(written) if "runner_type" in config else Runner.from_cfg(written)
+        runner = runner_of(config)
         images = runner.train_loop.dataloader
         if isinstance(runner, Runner):  # others build it with the model, in their strategy
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
