@@ -44,6 +44,7 @@ def load_config(path: str, options: dict[str, Any] | None = None, imports: Itera
     if isinstance(model.get("detector"), str):
         model.detector = read_model(model.detector)
     merge_options(config, options or {})
+    add_imports(config, imports)  # again: an option may have put others in their place
     return config
 
 

@@ -13,7 +13,7 @@ from aligndet.common.config_text import config_text
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
 from aligndet.scopes import scope_of
-from aligndet.training.config import TABLE_FILE, wrap_config
+from aligndet.training.config import TABLE_FILE, load_config, wrap_config
 from aligndet.training.cpu import without_gpu
 from tests.box_domain.data.test_dataset import write
 from tests.box_domain.project import project
@@ -147,6 +147,8 @@ def test_modules_of_options_and_of_import_are_there_before_anything_is_looked_up
     assert config.custom_imports.imports == ["of_option", "of_import"]
     assert {"of_option", "of_import"} <= set(sys.modules)
     assert read_config(str(tmp_path / "out" / "wrapped.py")).model == config.model
+    loaded = load_config(str(tmp_path / "out" / "wrapped.py"), options, ["of_import"])
+    assert loaded.custom_imports.imports == ["of_option", "of_import"], "options do not put --import aside"
 
 
 def test_an_option_that_only_made_a_part_of_the_user_s_config_is_refused(tmp_path: Path) -> None:
