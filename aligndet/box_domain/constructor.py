@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from mmengine.model import is_model_wrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as CONSTRUCTORS
 from torch import nn
 
+from aligndet.box_domain.momentum import unwrapped
 from aligndet.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -31,9 +31,8 @@ class DetectorConstructor:
 
     def __call__(self, model: nn.Module) -> Any:
         """Build the wrapper of a pre-trainer's optimiser."""
-        pretrainer: Any = model.module if is_model_wrapper(model) else model
         options = {"optim_wrapper_cfg": self.optim_wrapper_cfg, "paramwise_cfg": self.paramwise_cfg or None}
-        return CONSTRUCTORS.build({"type": self.kind, **options})(detector_of(pretrainer))
+        return CONSTRUCTORS.build({"type": self.kind, **options})(detector_of(unwrapped(model)))
 
 
 def detector_of(pretrainer: Any) -> nn.Module:

@@ -115,7 +115,7 @@ class MomentumHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Copy online to momentum, unless the run goes on from a checkpoint of its own."""
         if runner.iter == 0:
-            _model(runner).follow(0.0)
+            unwrapped(runner.model).follow(0.0)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -123,10 +123,10 @@ class MomentumHook(Hook):
         """Move the follower once per step of the optimiser, however many batches that step gathers."""
         if runner.optim_wrapper.should_update():
             keep = cosine(self.base, runner.iter, runner.max_iters)
-            _model(runner).follow(keep)
+            unwrapped(runner.model).follow(keep)
             runner.message_hub.update_scalar("train/momentum", keep)
 
 
-def _model(runner: Any) -> Any:
-    """Return the pre-trainer of a run, out of its wrapper for several processes."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+def unwrapped(model: Any) -> Any:
+    """Take a model out of its wrapper for several processes, where it is in one."""
+    return model.module if is_model_wrapper(model) else model

@@ -21,7 +21,7 @@ from aligndet.checking.row import Row
 SOURCES = (
     *("box_domain", "training", "ops", "synthetic", "configs/_base_", "registry.py", "scopes.py"),
     *("common/checkpoints.py", "common/config_text.py", "common/configs.py", "common/modules.py"),
-    *("common/other_programs.py", "common/views.py"),
+    *("common/other_programs.py", "common/signatures.py", "common/views.py"),
     *("proposals/store.py", "proposals/store_writer.py", "image_domain/normalisation.py"),
     *("transfer/export.py", "transfer/fit.py", "transfer/source.py", "transfer/stock.py"),
     *("checking/check.py", "checking/conditions.py", "checking/data.py", "checking/landing.py"),

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from aligndet.box_domain import BoxDomainPretrainer
+from aligndet.box_domain.momentum import unwrapped
 from aligndet.box_domain.slots import Slots
 from aligndet.checking.conditions import Gradients, check_losses, check_steps, check_still, require
 from aligndet.checking.row import Row
@@ -79,8 +80,8 @@ class Watch(Hook):
 
 def pretrainer_of(runner: Runner) -> BoxDomainPretrainer:
     """The pre-trainer that a runner trains."""
-    model: Any = runner.model
-    return getattr(model, "module", model)  # type: ignore[no-any-return]
+    model: BoxDomainPretrainer = unwrapped(runner.model)
+    return model
 
 
 def positives_of(slots: Slots) -> int:

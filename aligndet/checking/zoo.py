@@ -11,6 +11,7 @@ from typing import Any
 
 import mmdet
 
+from aligndet.box_domain.adapters.heads import listed
 from aligndet.box_domain.recipe.lookup import name_of
 from aligndet.checking.row import NO_DETECTOR, NOT_MMDET, UNREADABLE
 from aligndet.common.configs import read_config
@@ -78,18 +79,11 @@ def describe(name: str) -> Model:
 
 def describe_model(model: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Name the class of a detector, and those of its heads that find boxes, each once."""
-    candidates = [head for key in HEADS for head in _listed(model.get(key))]
-    for roi_head in _listed(model.get("roi_head")):
-        candidates += _listed(roi_head.get("bbox_head")) if isinstance(roi_head, Mapping) else []
+    candidates = [head for key in HEADS for head in listed(model.get(key))]
+    for roi_head in listed(model.get("roi_head")):
+        candidates += listed(roi_head.get("bbox_head")) if isinstance(roi_head, Mapping) else []
     heads = [name_of(head) for head in candidates if isinstance(head, Mapping)]
     return name_of(model), list(dict.fromkeys(heads))
-
-
-def _listed(part: Any) -> list[Any]:
-    """A part of a model config that may be a list of parts, as a list; nothing gives none."""
-    if isinstance(part, list | tuple):
-        return list(part)
-    return [] if part is None else [part]
 
 
 def fingerprint(model: Any) -> str:

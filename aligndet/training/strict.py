@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aligndet.common.errors import InputError, nearest
-from aligndet.image_domain.normalisation import is_pretrained
+from aligndet.common.signatures import arguments_of
+from aligndet.image_domain.normalisation import checkpoints_of
 from aligndet.scopes import default_scope, scope_of, scope_of_model
 
 #: Keys at the top of a config that mean something where they are not written, too.
@@ -164,12 +165,8 @@ def check_files(config: Mapping[str, Any]) -> None:
     Raises:
         InputError: names the key of the config.
     """
-    named = {"load_from": config.get("load_from")}
-    for place, node in _dicts(config.get("model"), "model"):
-        if is_pretrained(node):
-            named[f"{place}.checkpoint"] = node.get("checkpoint")
-    for place, name in named.items():
-        if isinstance(name, str) and name and "://" not in name and not Path(name).expanduser().is_file():
+    for place, name in checkpoints_of(config):
+        if name and "://" not in name and not Path(name).expanduser().is_file():
             raise InputError(f"config {place}: {name}: no such file of weights")
 
 
@@ -178,8 +175,8 @@ def _check_arguments(
 ) -> None:
     arguments, more = arguments_of(kind)
     for name in node:
-        if name not in (arguments - given) | ALWAYS and not more:
-            hint = nearest(str(name), arguments - given)
+        if name not in (arguments.keys() - given) | ALWAYS and not more:
+            hint = nearest(str(name), arguments.keys() - given)
             raise InputError(f"config {place}.{name}: {kind.__name__} has no argument {name}{hint}")
 
 
@@ -193,20 +190,6 @@ def _dicts(node: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     elif isinstance(node, (list, tuple)):
         for number, value in enumerate(node):
             yield from _dicts(value, f"{place}.{number}")
-
-
-def arguments_of(kind: type) -> tuple[set[str], bool]:
-    """List the keyword arguments of a class and its bases, and say whether it takes any other."""
-    names: set[str] = set()
-    for base in kind.__mro__:
-        if "__init__" not in vars(base) or base is object:
-            continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        names |= {parameter.name for parameter in parameters if parameter.kind in named}
-        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-            return names, False
-    return names, True
 
 
 def own_names() -> list[str]:

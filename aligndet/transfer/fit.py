@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from aligndet.box_domain.adapters.heads import nearest_with
 from aligndet.common.checkpoints import CheckpointError
 from aligndet.transfer.report import TransferReport
 from aligndet.transfer.source import (
@@ -92,7 +93,7 @@ def regressor_repeats(key: str, value: Tensor | None, initial: Tensor, stock: nn
     The layer must belong to a head that says ``reg_class_agnostic=False`` and has ``num_classes``. A
     regressor with equal rows for every class (itself made by repeating) counts as one of four rows.
     """
-    head = owner(key, stock)
+    head = nearest_with("num_classes", stock, key.rpartition(".")[0])
     classes = getattr(head, "num_classes", 0)
     if value is None or head is None or value.shape[1:] != initial.shape[1:]:
         return 0
@@ -106,17 +107,6 @@ def regressor_repeats(key: str, value: Tensor | None, initial: Tensor, stock: nn
 def tile(value: Tensor, repeats: int) -> Tensor:
     """Repeat the first four rows: ``(4 * n, ...)`` gives ``(4 * repeats, ...)``."""
     return value[:BOX_SIZE].repeat(repeats, *([1] * (value.ndim - 1)))
-
-
-def owner(key: str, stock: nn.Module) -> nn.Module | None:
-    """Find the nearest module around a tensor that has a ``num_classes``."""
-    path = key.split(".")[:-1]
-    while path:
-        module: Any = stock.get_submodule(".".join(path))
-        if hasattr(module, "num_classes"):
-            return module  # type: ignore[no-any-return]
-        path.pop()
-    return None
 
 
 def part_of(key: str, stock: nn.Module) -> str:

@@ -16,9 +16,9 @@ from torch import nn
 
 from aligndet.box_domain.adapters import boxes_only, classifier_names, student
 from aligndet.box_domain.adapters.ancestry import ancestry
-from aligndet.box_domain.adapters.signatures import options_of
 from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
+from aligndet.common.signatures import options_of
 from aligndet.scopes import register_mmdet, scope_of_model
 
 #: Options of modules that load the file they name.
@@ -41,7 +41,8 @@ def without_downloads(config: Any) -> Any:
     plain = ConfigDict()
     for key, value in config.items():
         if key == "init_cfg" and _is_pretrained(value):
-            if _option(config, key) is not None and _option(config, key).default is Parameter.empty:
+            option = _option(config, key)
+            if option is not None and option.default is Parameter.empty:
                 plain[key] = None
         elif value and (key in _LOADING or _names_weights(value)):
             plain[key] = _nothing(_option(config, key), value)

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, TRANSFORMS
 import aligndet
 from aligndet.common.errors import InputError
 from aligndet.training.config import load_config
-from aligndet.training.strict import arguments_of, check_files, check_options, check_own_arguments
+from aligndet.training.strict import check_files, check_options, check_own_arguments
 
 CONFIGS = Path(aligndet.__file__).parent / "configs"
 
@@ -75,20 +75,6 @@ def test_keys_that_nobody_reads(key: str, words: str, config: dict[str, Any]) ->
     with pytest.raises(InputError, match=words) as caught:
         check_options(config, {key: 1})
     assert key in str(caught.value)
-
-
-def test_arguments_are_those_of_the_bases_too() -> None:
-    class Base:
-        def __init__(self, left: int) -> None: ...
-
-    class Child(Base):
-        def __init__(self, right: int, **options: int) -> None: ...
-
-    class Open:
-        def __init__(self, right: int, **options: int) -> None: ...
-
-    assert arguments_of(Child) == ({"left", "right"}, False)
-    assert arguments_of(Open) == ({"right"}, True)
 
 
 @pytest.mark.parametrize("folder", ["box_domain", "demo", "image_domain"])

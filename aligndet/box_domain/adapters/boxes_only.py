@@ -17,7 +17,7 @@ from mmengine.config import ConfigDict
 from aligndet.box_domain.adapters.ancestry import ancestry, nearest
 from aligndet.box_domain.adapters.distillation import student
 from aligndet.box_domain.adapters.heads import PARTS_WITHOUT_BOXES, helper_keys, listed
-from aligndet.box_domain.adapters.signatures import options_of
+from aligndet.common.signatures import options_of
 
 #: Config keys of parts of a RoI head that are left out.
 _ROI_PARTS = (

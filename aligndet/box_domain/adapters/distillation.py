@@ -14,8 +14,9 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from aligndet.box_domain.adapters.ancestry import ancestry, is_mmdets
-from aligndet.box_domain.adapters.signatures import options_of, required
+from aligndet.box_domain.adapters.heads import listed
 from aligndet.common.errors import InputError
+from aligndet.common.signatures import options_of, required
 
 #: Keys that every detector may have. What stands under them is its own.
 _OWN = ("type", "backbone", "neck", "train_cfg", "test_cfg", "data_preprocessor", "init_cfg")
@@ -66,8 +67,7 @@ def refuse_inner_detectors(detector: nn.Module) -> None:
     for owner in detector.modules():
         parts = {**vars(owner), **owner._modules}
         for name, part in parts.items():
-            inside = part if isinstance(part, (list, tuple)) else [part]
-            if any(isinstance(one, BaseDetector) for one in inside):
+            if any(isinstance(one, BaseDetector) for one in listed(part)):
                 raise InputError(
                     f"model.detector: {type(detector).__name__} holds another detector ({name}) and learns "
                     f"from it, which proposals without classes do not allow. {_INSTEAD}"

@@ -15,7 +15,7 @@ from mmdet.registry import TASK_UTILS
 
 from aligndet.box_domain.adapters.ancestry import ancestry
 from aligndet.box_domain.adapters.heads import HEAD_KEYS
-from aligndet.box_domain.adapters.signatures import options_of
+from aligndet.common.signatures import options_of
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,17 @@ def name_of_head(detector: Any) -> str:
     return type(head_of(detector)).__name__
 
 
+def nearest_with(attribute: str, detector: nn.Module, name: str) -> nn.Module | None:
+    """Find the nearest module that has an attribute: that of the dotted ``name``, or one around it."""
+    path = name.split(".")
+    while path:
+        module = detector.get_submodule(".".join(path))
+        if hasattr(module, attribute):
+            return module
+        path.pop()
+    return None
+
+
 def listed(part: Any) -> list[Any]:
     """Give a part of a config that may be a list of parts as a list; nothing gives none."""
     if isinstance(part, (list, tuple)):

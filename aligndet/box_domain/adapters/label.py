@@ -10,7 +10,7 @@ from torch import nn
 from aligndet.box_domain.adapters.base import Adapter, Detector, serves
 from aligndet.box_domain.adapters.classifiers import Classifier
 from aligndet.box_domain.adapters.features import Places
-from aligndet.box_domain.adapters.heads import name_of_head
+from aligndet.box_domain.adapters.heads import name_of_head, nearest_with
 from aligndet.box_domain.adapters.pointer import BACKGROUND, Pointer, Recorder
 from aligndet.box_domain.slots import NO_INSTANCE
 from aligndet.common.errors import InputError
@@ -79,12 +79,8 @@ def with_loss(detector: Detector, name: str) -> nn.Module:
     Raises:
         InputError: there is none.
     """
-    path = name.split(".")
-    while path:
-        module = detector.get_submodule(".".join(path))
-        if hasattr(module, "loss_cls"):
-            return module
-        path.pop()
+    if module := nearest_with("loss_cls", detector, name):
+        return module
     raise InputError(
         f"model.detector: {name_of_head(detector)} has no loss_cls, which its classifier {name} is read "
         "through. This head needs an adapter of its own: docs/adapters.md."

@@ -78,18 +78,26 @@ class QueryAdapter(Adapter):
         if not self.matches:
             self.misfit("never asked its assigner")
         carried = [self._carried(match) for match in self.matches]  # (queries,) each
-        images = [self._images(index, number % len(samples)) for number, index in enumerate(carried)]
+        counts = [len(queries) for queries in carried]
         index = torch.cat(carried)  # (p,), over all matches
-        ids = torch.cat(ids_of(self.matches, images, self.roster, self.names))  # (p,)
+        images = self._images(index, counts, len(samples))  # (p,)
+        ids = torch.cat(ids_of(self.matches, list(images.split(counts)), self.roster, self.names))  # (p,)
         real = index != -FAR_BELOW  # where a head has fewer queries than it wants, it adds scores of zero
         if not real.any():
             self.misfit("does not show its assigner the scores of its classifier")
         return matched_once(Places(index[real], ids[real]))
 
-    def _images(self, index: Tensor, turn: int) -> Tensor:
-        """Say which image queries at ``index (n,)`` belong to: the one whose turn it is, unless rows tell."""
-        image = self.features.image_of(index)  # (n,)
-        return torch.where((image < 0) | (index < 0), turn, image)
+    def _images(self, index: Tensor, counts: list[int], batch: int) -> Tensor:
+        """Say which image queries at ``index (p,)`` belong to: the one whose turn it is, unless rows tell.
+
+        Args:
+            index: of the queries of all matches, one match behind the other.
+            counts: of queries, for each match. Images take turns.
+            batch: number of images.
+        """
+        turns = (torch.arange(len(counts)) % batch).repeat_interleave(torch.tensor(counts))  # (p,)
+        image = self.features.image_of(index)  # (p,)
+        return torch.where((image < 0) | (index < 0), turns.to(index.device), image)
 
     def _carried(self, match: Match) -> Tensor:
         """Read the places of one match's queries."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from aligndet.box_domain.adapters.base import Adapter, Detector, Losses, serves
 from aligndet.box_domain.adapters.classifiers import Classifier, outputs
 from aligndet.box_domain.adapters.features import Features, Places
+from aligndet.box_domain.adapters.heads import listed
 from aligndet.box_domain.adapters.matches import Match, ids_of
 from aligndet.box_domain.adapters.roi_reads import RoIReads, Sampled, SampleRecorder
 from aligndet.box_domain.adapters.roster import UNKNOWN
@@ -62,8 +63,7 @@ class RoIAdapter(Adapter):
     def prepare(cls, detector: ConfigDict, num_clusters: int) -> None:
         """Make box regressors class-agnostic and set the samplers."""
         super().prepare(detector, 1)
-        heads = detector.roi_head.bbox_head
-        for head in heads if isinstance(heads, (list, tuple)) else [heads]:
+        for head in listed(detector.roi_head.bbox_head):
             head.reg_class_agnostic = True
         cls.set_samplers(detector.train_cfg)
 

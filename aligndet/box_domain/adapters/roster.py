@@ -36,6 +36,7 @@ class Roster:
         samples: DetDataSample per image, ``B`` in all. ``G`` below is the largest number of instances.
 
     Attributes:
+        counts: number of instances of each image.
         boxes: ``(B, G, 4)`` xyxy in pixels of the view, NaN where an image has fewer.
         ids: ``(B, G)``, ``LEFT_OUT`` there.
     """
@@ -44,6 +45,7 @@ class Roster:
         boxes = [get_box_tensor(sample.gt_instances.bboxes).detach().clone() for sample in samples]
         ids = [sample.gt_instances.instance_ids.clone() for sample in samples]
         boxes, ids = boxes or [torch.zeros(0, 4)], ids or [torch.zeros(0, dtype=torch.long)]
+        self.counts = [len(own) for own in ids]
         self.boxes = pad_sequence(boxes, batch_first=True, padding_value=torch.nan)
         self.ids = pad_sequence(ids, batch_first=True, padding_value=LEFT_OUT)
         self.sizes = [  # width, height, width, height
@@ -66,8 +68,8 @@ class Roster:
 
     def of(self, image: int) -> tuple[Tensor, Tensor]:
         """Return boxes ``(g, 4)`` and ids ``(g,)`` of the ``g`` instances of one image."""
-        there = self.ids[image] != LEFT_OUT
-        return self.boxes[image][there], self.ids[image][there]
+        count = self.counts[image]
+        return self.boxes[image, :count], self.ids[image, :count]
 
     def identify(self, image: Tensor, boxes: Tensor, hints: Tensor) -> Tensor:
         """Say which instances targets are.

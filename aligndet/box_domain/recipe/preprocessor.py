@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from aligndet.box_domain.adapters.ancestry import is_mmdets
-from aligndet.box_domain.adapters.signatures import options_of
 from aligndet.box_domain.recipe.lookup import class_of, name_of
 from aligndet.box_domain.recipe.table import Table
+from aligndet.common.signatures import options_of
 
 
 def of_plain_batches(preprocessor: Any, stock: Config, table: Table) -> Any:

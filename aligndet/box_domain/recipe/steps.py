@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.registry import TRANSFORMS
 
-from aligndet.box_domain.recipe.lookup import class_of, name_of, names_of
+from aligndet.box_domain.recipe.lookup import class_of, names_of
 from aligndet.common.config_text import raw
 
 #: Grey value of the image that steps are tried on; padding of any other value is told from it.
@@ -114,11 +114,6 @@ class Trial:
             self._transform = TRANSFORMS.build(ConfigDict(copy.deepcopy(raw(self.step))))
         except Exception:  # a user's class: whoever builds the pipeline will say what is wrong with it
             self._transform = None
-
-    @property
-    def name(self) -> str:
-        """Of its class."""
-        return name_of(self.step)
 
     def __call__(self, size: Size) -> Effect | None:
         """Run the step on an image; None where it cannot run on it.

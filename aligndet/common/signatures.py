@@ -10,22 +10,28 @@ from typing import Any
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
-def options_of(cls: type) -> dict[str, Parameter]:
-    """Collect the options of a class by name, with those that it hands on to its ancestors.
+def arguments_of(kind: type) -> tuple[dict[str, Parameter], bool]:
+    """Collect the keyword arguments of a class by name, and say whether it takes any other.
 
-    ``DINO(*args, dn_cfg=None, **kwargs)`` takes whatever ``DeformableDETR`` takes, and ``dn_cfg``.
+    Those that it hands on to its ancestors count: ``DINO(*args, dn_cfg=None, **kwargs)`` takes whatever
+    ``DeformableDETR`` takes, and ``dn_cfg``.
     """
     found: dict[str, Parameter] = {}
-    for kind in cls.__mro__:
-        if "__init__" not in vars(kind):
+    for base in kind.__mro__:
+        if "__init__" not in vars(base) or base is object:
             continue
-        own = list(inspect.signature(vars(kind)["__init__"]).parameters.values())[1:]  # without self
+        own = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]  # without self
         for option in own:
             if option.kind in _NAMED:
                 found.setdefault(option.name, option)
         if not any(option.kind is Parameter.VAR_KEYWORD for option in own):
-            break
-    return found
+            return found, False
+    return found, True
+
+
+def options_of(kind: type) -> dict[str, Parameter]:
+    """Collect the keyword arguments of a class by name."""
+    return arguments_of(kind)[0]
 
 
 def required(function: Callable[..., Any]) -> set[str]:
