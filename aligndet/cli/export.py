@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> Any:
 
 
 def _export(args: argparse.Namespace) -> TransferReport:
-    from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
+    from aligndet.common.checkpoints import read_checkpoint
+    from aligndet.common.newest_checkpoint import checkpoint_file
 
     read_checkpoint(checkpoint_file(args.checkpoint))  # what is none is said before mmdet is loaded
     from aligndet.transfer.export import export

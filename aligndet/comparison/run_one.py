@@ -23,15 +23,15 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
     """
     import torch
 
-    from aligndet.common.checkpoints import find_checkpoint
     from aligndet.common.configs import read_config
+    from aligndet.common.newest_checkpoint import newest_checkpoint
     from aligndet.comparison.hooks import FreezeBackboneHook, WatchHook
     from aligndet.training.runner import runner_of
 
     config = read_config(str(folder / "config.py"))
     eval_loaders, freeze = config.pop("compare_eval"), config.pop("compare_freeze_backbone", False)
     config.work_dir = str(folder / "train")
-    if last := find_checkpoint(folder / "train"):
+    if last := newest_checkpoint(folder / "train").path:
         config.load_from, config.resume = str(last), True
     runner = runner_of(config)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")

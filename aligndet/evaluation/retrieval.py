@@ -24,8 +24,8 @@ from mmengine.config import DictAction
 from torch.nn import functional as F
 
 from aligndet.box_domain.pretrainer import number_instances, one_view
-from aligndet.common.checkpoints import checkpoint_file
 from aligndet.common.errors import InputError
+from aligndet.common.newest_checkpoint import checkpoint_file
 from aligndet.scopes import scope_of
 from aligndet.training.run import load_config
 

@@ -9,8 +9,9 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from aligndet.common.checkpoints import checkpoint_file, read_checkpoint
+from aligndet.common.checkpoints import read_checkpoint
 from aligndet.common.errors import InputError
+from aligndet.common.newest_checkpoint import checkpoint_file
 from aligndet.image_domain.normalisation import Normalisation, config_in, normalisation_in, normalisation_of
 
 # Optimiser state and book-keeping hold tensors too, but no weights.

@@ -11,10 +11,11 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from aligndet.common.checkpoints import find_checkpoint, plain_data_loads
+from aligndet.common.checkpoints import plain_data_loads
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
+from aligndet.common.newest_checkpoint import noted_checkpoint
 from aligndet.common.notices import warnings_of_a_run
 from aligndet.image_domain.normalisation import check_normalisation
 from aligndet.scopes import scope_of
@@ -82,7 +83,7 @@ def train(
             config, amp=amp, auto_scale_lr=auto_scale_lr, resume=resume, max_iters=max_iters
         )
         progress = _run(runner, console or Console(quiet=True), max_iters)
-    latest = find_checkpoint(Path(config.work_dir))
+    latest = noted_checkpoint(Path(config.work_dir))
     return TrainResult(
         work_dir=Path(config.work_dir),
         checkpoint=Path(config.work_dir) / latest.name if latest else None,

@@ -11,6 +11,7 @@ from aligndet.common import checkpoints
 from aligndet.common.checkpoints import CheckpointError
 from aligndet.common.configs import config_of_text
 from aligndet.common.errors import InputError
+from aligndet.common.newest_checkpoint import checkpoint_file
 from aligndet.image_domain.sources import read_tensors
 
 State = dict[str, torch.Tensor]
@@ -78,7 +79,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: no such file, not a checkpoint, or it holds no tensors.
     """
-    path = checkpoints.checkpoint_file(path)
+    path = checkpoint_file(path)
     content = checkpoints.read_checkpoint(path)
     meta = content.get("meta") if isinstance(content, dict) else None
     return Checkpoint(path, read_tensors(content, str(path)), meta if isinstance(meta, dict) else {})

@@ -1,4 +1,4 @@
-"""Checkpoint files: the latest of a work dir, reading, and what is no checkpoint."""
+"""Checkpoint files: reading, and what is no checkpoint."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,28 +10,10 @@ from safetensors.torch import save_file
 
 from aligndet.common.checkpoints import (
     CheckpointError,
-    checkpoint_file,
-    find_checkpoint,
-    latest_checkpoint,
     read_checkpoint,
     read_meta,
     trusting,
 )
-
-
-def test_the_latest_is_what_the_work_dir_notes(tmp_path: Path) -> None:
-    assert find_checkpoint(tmp_path) is None
-    with pytest.raises(CheckpointError, match=r"has no checkpoint yet: expected mmengine's last_checkpoint"):
-        latest_checkpoint(tmp_path)
-    with pytest.raises(CheckpointError, match="there is no such folder"):
-        latest_checkpoint(tmp_path / "nowhere")
-    (tmp_path / "iter_2.pth").touch()
-    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_2.pth"))
-    assert latest_checkpoint(tmp_path) == checkpoint_file(tmp_path) == tmp_path / "iter_2.pth"
-    (tmp_path / "last_checkpoint").write_text("/elsewhere/before/it/was/moved/iter_2.pth\n")
-    assert latest_checkpoint(tmp_path) == tmp_path / "iter_2.pth"
-    (tmp_path / "iter_2.pth").unlink()
-    assert find_checkpoint(tmp_path) is None
 
 
 def test_mmengines_history_is_read_without_trust(tmp_path: Path) -> None:

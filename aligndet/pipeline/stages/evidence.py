@@ -94,7 +94,7 @@ def run(request: EvidenceRequest) -> EvidenceResult:
 
 def measure_retrieval(request: EvidenceRequest) -> dict[str, float]:
     """Shares of boxes that find themselves in the mirrored view, before training and after."""
-    from aligndet.common.checkpoints import latest_checkpoint
+    from aligndet.common.newest_checkpoint import latest_checkpoint
     from aligndet.evaluation.retrieval import evaluate, mirror
     from aligndet.training.config import load_config
 

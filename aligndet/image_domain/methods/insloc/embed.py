@@ -13,8 +13,9 @@ from mmengine.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
-from aligndet.common.checkpoints import CheckpointError, checkpoint_file, read_checkpoint
+from aligndet.common.checkpoints import CheckpointError, read_checkpoint
 from aligndet.common.errors import InputError
+from aligndet.common.newest_checkpoint import checkpoint_file
 from aligndet.image_domain.methods.insloc.model import InsLoc
 from aligndet.image_domain.normalisation import config_in
 from aligndet.labels.boxes import read_boxes, with_pixels
