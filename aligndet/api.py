@@ -133,7 +133,8 @@ def make_proposals(
 
     Args:
         images: a folder, a list of files (.txt), or a COCO json.
-        out: folder of the store, or a name that ends in ``.json``.
+        out: folder of the store, or a name that ends in ``.json``. Of a store that is there and damaged, the
+            damaged images are searched again.
         backend: ``fast``, ``opencv``, ``selectivesearch``, ``grid``, ``random``, ``file``, or
             ``module:factory``; with its options.
         max_side: search copies of at most this long side; 0 searches the images as they are.
@@ -152,6 +153,7 @@ def make_proposals(
     from aligndet.proposals.backends import make_backend
     from aligndet.proposals.filters import FilterOptions
     from aligndet.proposals.finished import finished_store
+    from aligndet.proposals.integrity import DamagedStoreError
     from aligndet.proposals.options import ProposalOptions
 
     for name in rule:
@@ -162,12 +164,15 @@ def make_proposals(
     options = ProposalOptions(backend, dict(backend_options or {}), FilterOptions(**rule), max_side)
     make_backend(backend, **options.backend_options)
     root = None if image_root is None else Path(image_root)
-    there = None if overwrite else finished_store(Path(images), Path(out), options, root)
-    if there is not None:
-        return runner.report_of(there, 0, Path(out))
-    processes = usable_cores() if workers is None else workers
+    mend, processes = False, usable_cores() if workers is None else workers
+    try:
+        there = None if overwrite else finished_store(Path(images), Path(out), options, root)
+        if there is not None:
+            return runner.report_of(there, 0, Path(out))
+    except DamagedStoreError:
+        mend = True
     return runner.make_proposals(
-        Path(images), Path(out), options, root, workers=processes, progress=not quiet
+        Path(images), Path(out), options, root, workers=processes, progress=not quiet, mend=mend
     )
 
 

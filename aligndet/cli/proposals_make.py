@@ -19,7 +19,8 @@ aligndet proposals make instances.json STORE --images photos/ --val val.json
 aligndet proposals make photos/ STORE --engine dask --scheduler tcp://HOST:8786
 aligndet proposals make photos/ STORE --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
     (on a slurm array; then once more without --shard, which puts the parts together)
-Interrupted? The same command goes on; finished images are not searched twice.
+Interrupted? The same command goes on; finished images are not searched twice. Is the store damaged? The same
+command searches the images that are touched, and nothing else.
 """
 HELP = {
     "min_ratio": "least width / height",
@@ -102,12 +103,19 @@ def run(args: argparse.Namespace) -> Any:
     from aligndet.evaluation.recall import recall_of_files
     from aligndet.proposals.backends import make_backend
     from aligndet.proposals.finished import finished_store
+    from aligndet.proposals.integrity import DamagedStoreError
     from aligndet.proposals.runner import make_proposals, report_of
+    from aligndet.proposals.store_meta import read_meta
 
     chosen = proposal_options(args)
     make_backend(chosen.backend, **chosen.backend_options)  # before anything is listed or read
     anew = args.overwrite or args.shard
-    there = None if anew else finished_store(args.source, args.out, chosen, args.images)
+    there, damage, written = None, None, {}
+    try:
+        there = None if anew else finished_store(args.source, args.out, chosen, args.images)
+    except DamagedStoreError as error:
+        damage, written = error.damage, read_meta(args.out)["sha256"]
+        print(f"{damage.summary()}; making that again")
     if there is not None:
         print("made before; nothing to do (--overwrite makes it anew)")
         report = report_of(there, 0, args.out)
@@ -123,8 +131,14 @@ def run(args: argparse.Namespace) -> Any:
             engine=args.engine,
             scheduler=args.scheduler,
             shard=args.shard,
+            mend=damage is not None,
         )
     print(report)
+    if damage is not None:
+        made = read_meta(args.out)["sha256"]
+        others = ", ".join(name for name in written if made.get(name) != written[name])
+        fate = f"now otherwise than first: {others}" if others else "all is as it was first, to the byte"
+        print(f"mended: {report.searched} images searched again; {fate}")
     if args.val and not args.shard:
         _say_fit(args)
         value, images = recall_of_files(args.out, args.val)

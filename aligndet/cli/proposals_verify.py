@@ -6,9 +6,13 @@ import argparse
 from typing import Any
 
 from aligndet.cli import paths
+from aligndet.cli.failure import CommandFailedError
 
-SUMMARY = "read a whole proposal store and compare it with the hashes it was written with"
-EXAMPLES = "aligndet proposals verify runs/photos/proposals"
+SUMMARY = "read a whole proposal store, compare it with its hashes, and name the images that are damaged"
+EXAMPLES = """
+aligndet proposals verify runs/photos/proposals
+Damaged? The aligndet proposals make that made the store searches the damaged images again, and no others.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Print its counts where every file is unchanged."""
-    from aligndet.proposals.store import ProposalStore
+    """Print its counts where every file is as it was written.
 
+    Raises:
+        CommandFailedError: a file is damaged.
+    """
+    from aligndet.proposals.integrity import DamagedStoreError
+    from aligndet.proposals.store import ProposalStore, verify_store
+
+    try:
+        verify_store(args.store)
+    except DamagedStoreError as error:
+        raise CommandFailedError(error.damage, str(error), status=2) from error
     store = ProposalStore.open(args.store)
-    store.verify()
     skipped = sum(1 for _ in store.skipped())
     print(f"{args.store}: ok, {store.num_boxes} proposals in {len(store)} images, {skipped} images skipped")
     return {"store": args.store, "images": len(store), "boxes": store.num_boxes, "skipped": skipped}

@@ -64,4 +64,4 @@ class ColumnFile:
         return self.length
 
     def _bytes(self) -> int:
-        return self.length * int(np.prod(self.spec.row, dtype=np.int64)) * np.dtype(self.spec.dtype).itemsize
+        return self.length * self.spec.row_bytes

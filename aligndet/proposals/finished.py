@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -10,9 +9,13 @@ from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
 from aligndet.common.images import list_images
 from aligndet.proposals.formats import read_proposals
+from aligndet.proposals.integrity import DamagedStoreError
+from aligndet.proposals.layout import META
 from aligndet.proposals.options import ProposalOptions
-from aligndet.proposals.store import ProposalStore
-from aligndet.proposals.store_writer import META, check_out
+from aligndet.proposals.salvage import SoundImages, other_options
+from aligndet.proposals.store import ProposalStore, is_store, verify_store
+from aligndet.proposals.store_meta import read_meta
+from aligndet.proposals.store_writer import check_out
 
 
 def finished_store(
@@ -24,14 +27,24 @@ def finished_store(
         source, out, options, image_root: as :func:`aligndet.proposals.runner.make_proposals` takes them.
 
     Raises:
+        DamagedStoreError: they are there, and damaged; every file was read.
         InputError: something else is there, and what differs.
     """
     if not out.exists():
         return None
     if out.suffix != ".json":
         check_out(out)
-    store = read_proposals(out)
-    differs = _differs(store, out, source, options, image_root)
+    try:
+        if is_store(out):
+            verify_store(out)
+        store = read_proposals(out)
+        differs = _differs(store, out, source, options, image_root)
+    except DamagedStoreError:
+        meta = read_meta(out)
+        differs = other_options(meta["info"], options)
+        differs = differs or SoundImages(out, meta).other_images(list_images(source, image_root)[0])
+        if not differs:
+            raise
     if differs:
         raise InputError(
             f"{out}: there already, {differs}; give another name, or --overwrite to make it anew"
@@ -43,10 +56,8 @@ def _differs(
     store: ProposalStore, out: Path, source: Path, options: ProposalOptions, image_root: Path | None
 ) -> str:
     """What a store has otherwise than a run would make it, in words; empty where nothing."""
-    wanted = json.loads(json.dumps(options.describe()))
-    others = [key for key, value in wanted.items() if store.info.get(key) != value]
-    if others:
-        return f"made with other options ({', '.join(others)})"
+    if differs := other_options(store.info, options):
+        return differs
     table, root = list_images(source, image_root)
     names = {store.file_name(image) for image in range(len(store))}
     names |= {row["file_name"] for row in store.skipped()}

@@ -65,8 +65,13 @@ def chunk_size(images: int) -> int:
     return min(64, max(4, images // 2048))
 
 
-def assemble(job: Job, out: Path, more: Mapping[str, Any]) -> ProposalStore:
-    """One store of all parts, in the order of the images; ``more`` is put into its info.
+def assemble(
+    job: Job, out: Path, more: Mapping[str, Any], known: Sequence[str] | None = None
+) -> ProposalStore:
+    """One store of all parts, in the order of the images.
+
+    Args:
+        more: put into its info. known: notes on the images, where the parts do not have them all.
 
     Raises:
         InputError: not one image could be used.
@@ -90,7 +95,8 @@ def assemble(job: Job, out: Path, more: Mapping[str, Any]) -> ProposalStore:
             raise InputError(
                 f"none of the {len(job.table)} images in {job.root} can be used; the last: {reason}"
             )
-        if told := [line for line in (job.table.left_out(), *notes.lines(job.table)) if line]:
+        told = [line for line in (job.table.left_out(), *notes.lines(job.table)) if line]
+        if told := told if known is None else list(known):
             writer.info["notes"] = told
     return ProposalStore.open(out)
 

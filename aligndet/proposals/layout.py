@@ -17,17 +17,24 @@ column              type        shape       meaning
 ``name_rows``       int64       (N,)        the image that each of ``name_hashes`` belongs to
 ==================  ==========  ==========  ==============================================================
 
-B boxes, N images. ``store.json`` holds format, version, numbers, info (how the boxes were made) and the
-sha256 of every file; ``skipped.jsonl`` has one line ``{"file_name": ..., "reason": ...}`` per image left out.
-Every file but the json ones is read by ``numpy.load(..., mmap_mode="r")`` and by nothing of this project.
+B boxes, N images. ``store.json`` holds format, version, numbers, info (how the boxes were made), the sha256
+of every file, and a seal over itself; ``skipped.jsonl`` has a line ``{"file_name": ..., "reason": ...}``
+for each image left out. ``blocks.npy`` (uint32) has the CRC-32 of each 64 KiB of the other files, in the
+order of ``store.json``: it tells which images a damage touches. Every file but the json ones is read by
+``numpy.load(..., mmap_mode="r")`` and by nothing of this project.
+
+The version is raised when an older reader would misread a store; files and keys that it may pass over are
+added without. A reader refuses versions above its own.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FORMAT, VERSION = "aligndet-proposals", 1
-META, SKIPPED = "store.json", "skipped.jsonl"
+META, SKIPPED, BLOCKS = "store.json", "skipped.jsonl", "blocks.npy"
+BLOCK = 1 << 16  # bytes that one number of blocks.npy stands for
 
 
 @dataclass(frozen=True)
@@ -35,28 +42,34 @@ class Column:
     """Type, shape of one row, and, for an optional column, the value of a row that has none.
 
     Attributes:
-        of_images: an optional column has a row for each image, not for each box.
+        per: what the column has a row for: each box, each image, the end of each image (and a 0 before them),
+            or each byte of the names.
     """
 
     dtype: str
+    per: str
     row: tuple[int, ...] = ()
     fill: float | None = None
-    of_images: bool = False
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return int(self.dtype[-1]) * math.prod(self.row)
 
 
 COLUMNS = {
-    "boxes": Column("<f4", (4,)),
-    "scores": Column("<f4", fill=float("nan")),
-    "levels": Column("<i2", fill=-1),
-    "clusters": Column("<i4", fill=-1),
-    "offsets": Column("<i8"),
-    "image_ids": Column("<i8"),
-    "sizes": Column("<i4", (2,)),
-    "names": Column("u1"),
-    "name_offsets": Column("<i8"),
-    "stamps": Column("<u8", fill=0, of_images=True),
-    "name_hashes": Column("<u8"),
-    "name_rows": Column("<i8"),
+    "boxes": Column("<f4", "box", (4,)),
+    "scores": Column("<f4", "box", fill=float("nan")),
+    "levels": Column("<i2", "box", fill=-1),
+    "clusters": Column("<i4", "box", fill=-1),
+    "offsets": Column("<i8", "end"),
+    "image_ids": Column("<i8", "image"),
+    "sizes": Column("<i4", "image", (2,)),
+    "names": Column("u1", "byte"),
+    "name_offsets": Column("<i8", "end"),
+    "stamps": Column("<u8", "image", fill=0),
+    "name_hashes": Column("<u8", "image"),
+    "name_rows": Column("<i8", "image"),
 }
 #: Columns with a row for each box that a store may lack.
-OPTIONAL = tuple(name for name, column in COLUMNS.items() if column.fill is not None and not column.of_images)
+OPTIONAL = tuple(name for name, column in COLUMNS.items() if column.fill is not None and column.per == "box")

@@ -32,6 +32,8 @@ from aligndet.proposals.job import Job, assemble, chunk_size
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parallel import run_chunks
 from aligndet.proposals.parts import part_key, write_part
+from aligndet.proposals.result import ImageProposals
+from aligndet.proposals.salvage import salvage
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import check_out, into_place
 
@@ -94,6 +96,7 @@ def make_proposals(
     scheduler: str = "",
     shard: tuple[int, int] | None = None,
     info: Mapping[str, Any] | None = None,
+    mend: bool = False,
 ) -> ProposalReport:
     """Search every image of a folder or COCO json and write a proposal store or COCO json.
 
@@ -107,6 +110,7 @@ def make_proposals(
         progress: tell how far it is, with the time left.
         engine, scheduler: see :func:`.engines.make_engine`.
         info: put into the store's, too.
+        mend: take from a store that is there, of the same options and images, what is sound in it.
         shard: (i, n) does only every n-th chunk, from the i-th (0 to n - 1), and writes no `out`.
 
     Raises:
@@ -127,10 +131,12 @@ def make_proposals(
     folder = out.with_name(f"{out.name}.parts")
     job = Job(table, root.absolute(), options, folder, part_key(options), chunk or chunk_size(len(table)))
     mine = range(first, len(job), step)
-    searched = _search_missing(job, mine, engine, workers, scheduler, progress)
+    sound = salvage(out, job) if mend else None
+    missing = _Missing(job, mine, sound.gaps if sound else {})
+    searched = _search_missing(missing, engine, workers, scheduler, progress)
     if shard:
         return ProposalReport(0, 0, 0, searched, 0, [], out, f"{first}/{step}")
-    store = assemble(job, folder / "store", info or {})
+    store = assemble(job, folder / "store", info or {}, sound.notes if sound else None)
     report = report_of(store, searched, out)
     if as_json:
         write_coco(store, out)
@@ -140,11 +146,9 @@ def make_proposals(
     return report
 
 
-def _search_missing(
-    job: Job, mine: Sequence[int], kind: str, workers: int, scheduler: str, progress: bool
-) -> int:
+def _search_missing(missing: _Missing, kind: str, workers: int, scheduler: str, progress: bool) -> int:
     """Search the chunks that have no part file yet and write their parts, each as soon as it is done."""
-    missing = _Missing(job, mine)
+    job, mine = missing.job, missing.mine
     chunks = iter(missing)
     first = next(chunks, None)
     if first is None:
@@ -156,7 +160,7 @@ def _search_missing(
         Console(quiet=not progress).stage("proposals") as told,
     ):
         for index, rows in run_chunks(chain([first], chunks), job.search(), engine):
-            write_part(missing.parts.pop(index), rows)
+            missing.write(index, rows)
             searched += len(rows)
             failed += sum(bool(row.skipped) for row in rows)
             told.update(missing.found + searched, total, f"{failed} skipped" if failed else "")
@@ -166,23 +170,36 @@ def _search_missing(
 class _Missing:
     """The chunks without a part file, found one by one as they are asked for.
 
+    Args:
+        gaps: what is known of some chunks; None stands for an image that is not.
+
     Attributes:
-        found: images of the chunks seen so far that have their part.
-        parts: where the parts of the chunks in hand will lie.
+        found: images seen so far of which the results are known.
     """
 
-    def __init__(self, job: Job, mine: Sequence[int]) -> None:
-        self.job, self.mine = job, mine
-        self.found, self.parts = 0, dict[int, Path]()
+    def __init__(
+        self, job: Job, mine: Sequence[int], gaps: Mapping[int, Sequence[ImageProposals | None]]
+    ) -> None:
+        self.job, self.mine, self.found = job, mine, 0
+        self._gaps, self._parts = gaps, dict[int, Path]()
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         for index in self.mine:
             part, images = self.job.part(index), self.job.images(index)
             if part.exists():
                 self.found += len(images)
-            else:
-                self.parts[index] = part
-                yield index, [entry.file_name for entry in images]
+                continue
+            known = self._gaps.get(index, [None] * len(images))
+            names = [entry.file_name for entry, row in zip(images, known, strict=True) if row is None]
+            self.found += len(images) - len(names)
+            self._parts[index] = part
+            yield index, names
+
+    def write(self, index: int, rows: Sequence[ImageProposals]) -> None:
+        """Write the part of a chunk whose missing images were searched."""
+        searched = iter(rows)
+        known = self._gaps.get(index, [None] * len(rows))
+        write_part(self._parts.pop(index), [next(searched) if row is None else row for row in known])
 
 
 def report_of(store: ProposalStore, searched: int, out: Path) -> ProposalReport:

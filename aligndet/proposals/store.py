@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 
 from aligndet.common.errors import InputError
-from aligndet.common.files import content_hash
 from aligndet.common.image_table import decode_name, encode_name, name_hash
-from aligndet.proposals.layout import (
-    COLUMNS,
-    FORMAT,
-    META,
-    SKIPPED,
-    VERSION,
-)
+from aligndet.proposals.first_use import checked_once, forget
+from aligndet.proposals.integrity import DamagedStoreError, find_damage
+from aligndet.proposals.layout import COLUMNS, META, SKIPPED
+from aligndet.proposals.sense import refuse_senseless, wrong_names
+from aligndet.proposals.store_meta import AGAIN, is_store, read_meta
 
 Array = np.ndarray
 
@@ -26,15 +23,17 @@ Array = np.ndarray
 class ProposalStore:
     """Proposals of N images; see :mod:`aligndet.proposals.layout` for the columns.
 
-    Opened from a folder (:meth:`open`) it costs some milliseconds and next to no memory whatever its size:
-    pages are read when their boxes are asked for, and every process of a machine shares them. Pickled (to a
-    worker process), only the path travels.
+    Opened from a folder (:meth:`open`) it costs next to no memory whatever its size, and some milliseconds;
+    the first time all is read and compared with its hashes (:mod:`.first_use`). Pages are read when their
+    boxes are asked for, and every process of a machine shares them. Pickled (to a worker process), only the
+    path travels, and that it was checked.
 
     Args:
         columns: arrays by column name, optional ones absent or None.
         info: how the proposals were made; ``info["clusters"]["clusters"]`` is the number of pseudo-classes.
         path: the folder they are mapped from; None for arrays in memory.
         skipped: images left out and why, for arrays in memory (a folder has its own list).
+        identity: of the folder's files when they were checked, see :func:`.first_use.checked_once`.
 
     Attributes:
         offsets: (N + 1,) int64, see :mod:`.layout`.
@@ -48,30 +47,34 @@ class ProposalStore:
         info: Mapping[str, Any] | None = None,
         path: Path | None = None,
         skipped: Sequence[Mapping[str, str]] = (),
+        identity: str = "",
     ) -> None:
         self.columns = {name: _frozen(array) for name, array in columns.items() if array is not None}
         self.info: dict[str, Any] = dict(info or {})
         self.path = path
         self.offsets, self.sizes = self.columns["offsets"], self.columns["sizes"]
         self.image_ids = self.columns["image_ids"]
-        self._skipped = skipped
+        self._skipped, self._identity = skipped, identity
 
     @classmethod
-    def open(cls, path: Path | str) -> ProposalStore:
-        """Map the store in the folder ``path``.
+    def open(cls, path: Path | str, known: str = "") -> ProposalStore:
+        """Map the store in the folder ``path``, and check it where that was not done before.
+
+        Args:
+            path: the folder. known: see :func:`.first_use.checked_once`.
 
         Raises:
-            InputError: no such folder, or no store in it.
-            InputError: a store of another version, or one whose files do not fit together.
+            InputError: no such folder, or no store in it; one of another version, or that makes no sense.
+            DamagedStoreError: a file is not as it was written; names it, and the images that it touches.
         """
         path = Path(path)
         meta = read_meta(path)
-        columns = {name: _map(path, name, meta) for name in COLUMNS if name in meta["columns"]}
-        return cls(columns, meta["info"], path)
+        identity = checked_once(path, meta, lambda: _check(path, meta), known)
+        return cls(_map_all(path, meta), meta["info"], path, identity=identity)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.path is not None:
-            return type(self).open, (self.path,)
+            return type(self).open, (self.path, self._identity)
         return type(self), (self.columns, self.info, None, self._skipped)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ProposalStore:
@@ -90,7 +93,7 @@ class ProposalStore:
         """Pseudo-classes; 0 where the boxes were not clustered."""
         if "clusters" not in self.columns:
             return 0
-        return int(self.info.get("clusters", {}).get("clusters", 0)) or int(self._max_cluster()) + 1
+        return _clusters(self.info) or int(self._max_cluster()) + 1
 
     @property
     def counts(self) -> Array:
@@ -139,19 +142,19 @@ class ProposalStore:
         if self.path is None:
             yield from map(dict, self._skipped)
             return
-        with (self.path / SKIPPED).open(encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+        with (self.path / SKIPPED).open("rb") as lines:
+            for line in lines:
+                yield _skipped_row(self.path / SKIPPED, line)
 
     def verify(self) -> None:
-        """Read every file of a mapped store and compare with the hashes in ``store.json``.
+        """Read every file of a mapped store, done before or not, and check all that can be checked.
 
         Raises:
-            InputError: names the file that changed.
+            DamagedStoreError: a file is not as it was written.
+            InputError: a store that makes no sense; names that are not found by their hashes.
         """
         assert self.path is not None
-        for name, expected in read_meta(self.path)["sha256"].items():
-            if content_hash(self.path / name) != expected:
-                raise InputError(f"{self.path / name}: changed since the store was written; write it again")
+        verify_store(self.path)
 
     def _rows(self, image: int) -> slice:
         if not -len(self) <= image < len(self):
@@ -175,31 +178,42 @@ def _frozen(array: Array) -> Array:
     return view
 
 
-def is_store(path: Path | str) -> bool:
-    """Whether the folder ``path`` holds a proposal store."""
-    return (Path(path) / META).is_file()
+def verify_store(path: Path) -> None:
+    """Check a store in full; see :meth:`ProposalStore.verify`."""
+    forget(path)
+    meta = read_meta(path)
+    _check(path, meta)
+    columns = _map_all(path, meta)
+    if wrong := wrong_names(columns):
+        raise InputError(f"{path}/name_hashes.npy: {wrong} names have another hash; {AGAIN}")
+    lines = sum(1 for _ in ProposalStore(columns, path=path).skipped())
+    if lines != meta.get("skipped", lines):
+        raise InputError(f"{path / SKIPPED}: {lines} lines, {META} says {meta['skipped']}; {AGAIN}")
 
 
-def read_meta(path: Path) -> dict[str, Any]:
-    """``store.json`` of a store, checked.
+def _check(path: Path, meta: Mapping[str, Any]) -> None:
+    """Refuse a store that is damaged or makes no sense."""
+    if damage := find_damage(path, meta):
+        raise DamagedStoreError(damage)
+    refuse_senseless(path, _map_all(path, meta), _clusters(meta["info"]))
 
-    Raises:
-        InputError: as :meth:`ProposalStore.open`.
-    """
-    if not (path / META).is_file():
-        raise InputError(
-            f"{path}: no proposal store there (no {META}). Make one with: aligndet proposals make IMAGES OUT"
-        )
+
+def _clusters(info: Mapping[str, Any]) -> int:
+    """Pseudo-classes that a store says it has; 0 where it does not say."""
+    return int(info.get("clusters", {}).get("clusters", 0))
+
+
+def _skipped_row(file: Path, line: bytes) -> dict[str, str]:
+    """A line of ``skipped.jsonl``."""
     try:
-        meta = json.loads((path / META).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path / META}: not readable as json ({error}); make the store again") from error
-    if meta.get("format") != FORMAT or meta.get("version") != VERSION:
-        raise InputError(
-            f"{path / META}: format {meta.get('format')!r}, version {meta.get('version')!r}; expected "
-            f"{FORMAT!r}, version {VERSION}. Make the store again, or update aligndet"
-        )
-    return meta
+        row = json.loads(line)
+        return {"file_name": str(row["file_name"]), "reason": str(row["reason"])}
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(f"{file}: a line is no skipped image ({line[:60]!r}); {AGAIN}") from error
+
+
+def _map_all(path: Path, meta: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: _map(path, name, meta) for name in COLUMNS if name in meta["columns"]}
 
 
 def _map(path: Path, name: str, meta: Mapping[str, Any]) -> Array:
@@ -209,11 +223,14 @@ def _map(path: Path, name: str, meta: Mapping[str, Any]) -> Array:
         empty = meta["columns"][name] == 0  # an empty file cannot be mapped
         array = np.load(file, mmap_mode=None if empty else "r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: a column of the store cannot be read ({error}); write it again") from error
+        raise InputError(f"{file}: a column of the store cannot be read ({error}); {AGAIN}") from error
     expected = (meta["columns"][name], *column.row)
     if array.dtype != np.dtype(column.dtype) or array.shape != expected:
         raise InputError(
             f"{file}: holds {array.dtype} {array.shape}, {META} says {column.dtype} {expected}; "
-            "the files do not belong together, write the store again"
+            f"the files do not belong together; {AGAIN}"
         )
     return array
+
+
+__all__ = ["ProposalStore", "is_store", "verify_store"]

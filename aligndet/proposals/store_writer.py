@@ -15,16 +15,11 @@ import numpy as np
 from aligndet.common.errors import InputError
 from aligndet.common.files import content_hash
 from aligndet.common.image_table import encode_name, name_hash
+from aligndet.proposals.blocks import write_blocks
 from aligndet.proposals.column_file import ColumnFile
-from aligndet.proposals.layout import (
-    COLUMNS,
-    FORMAT,
-    META,
-    OPTIONAL,
-    SKIPPED,
-    VERSION,
-)
+from aligndet.proposals.layout import BLOCKS, COLUMNS, FORMAT, META, OPTIONAL, SKIPPED, VERSION
 from aligndet.proposals.store import ProposalStore
+from aligndet.proposals.store_meta import write_meta
 
 Array = np.ndarray
 
@@ -173,6 +168,8 @@ class StoreWriter:
 
     def _write_meta(self, lengths: Mapping[str, int]) -> None:
         files = [*(f"{name}.npy" for name in lengths), SKIPPED]
+        write_blocks(self.folder, files)
+        files.append(BLOCKS)
         meta = {
             "format": FORMAT,
             "version": VERSION,
@@ -181,9 +178,10 @@ class StoreWriter:
             "skipped": self.skips,
             "columns": lengths,
             "info": self.info,
+            "bytes": {name: (self.folder / name).stat().st_size for name in files},
             "sha256": {name: content_hash(self.folder / name) for name in files},
         }
-        (self.folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        write_meta(self.folder, json.loads(json.dumps(meta)))
 
 
 def check_out(out: Path) -> None:

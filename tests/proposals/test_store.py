@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import tracemalloc
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from aligndet.common import image_table
 from aligndet.common.errors import InputError
 from aligndet.proposals import column_file
-from aligndet.proposals.layout import COLUMNS, META, OPTIONAL
+from aligndet.proposals.layout import COLUMNS, OPTIONAL
 from aligndet.proposals.store import ProposalStore, is_store
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -176,17 +175,13 @@ def test_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "s" / "boxes.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"boxes\.npy: changed"):
+    with pytest.raises(InputError, match=r"boxes\.npy \(changed since .*\); it touches 3 of 5 images"):
         ProposalStore.open(tmp_path / "s").verify()
     path.write_bytes(whole[:-20])
-    with pytest.raises(InputError, match=r"boxes\.npy: a column of the store cannot be read"):
+    with pytest.raises(InputError, match=r"boxes\.npy \(changed"):
         ProposalStore.open(tmp_path / "s")
-    np.save(path, np.zeros((7, 4), np.float32))
-    with pytest.raises(InputError, match="do not belong together"):
-        ProposalStore.open(tmp_path / "s")
-    meta = json.loads((tmp_path / "s" / META).read_text())
-    (tmp_path / "s" / META).write_text(json.dumps({**meta, "version": 99}))
-    with pytest.raises(InputError, match="version 99; expected 'aligndet-proposals', version 1"):
+    path.unlink()
+    with pytest.raises(InputError, match=r"boxes\.npy \(missing\)"):
         ProposalStore.open(tmp_path / "s")
     assert is_store(tmp_path / "s")
     assert not is_store(tmp_path)

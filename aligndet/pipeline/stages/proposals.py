@@ -142,7 +142,7 @@ def run(request: ProposalsRequest) -> ProposalsResult:
 
     options, workers = _options(request), request.workers or usable_cores()
     _compile(options)
-    report = make_proposals(Path(request.images), Path(request.out), options, workers=workers)
+    report = make_proposals(Path(request.images), Path(request.out), options, workers=workers, mend=True)
     recall, images = None, 0
     if request.recall_labels:
         recall, images = _recall(request, options, workers)
