@@ -108,14 +108,13 @@ def test_a_file_that_is_cut_or_gone_touches_what_is_lost(store: Path) -> None:
 
 
 def test_the_advice_is_the_command_that_made_the_store(tmp_path: Path) -> None:
-    for number, (info, words) in enumerate(
-        [
-            ({"clusters": {"clusters": 2}, "backend": "fast"}, "proposals cluster"),
-            ({"description": "of others"}, "proposals convert"),
-            ({"backend": "file"}, "proposals convert"),
-            ({"backend": "fast"}, "proposals make"),
-        ]
-    ):
+    rows: list[tuple[dict[str, object], str]] = [
+        ({"clusters": {"clusters": 2}, "backend": "fast"}, "proposals cluster"),
+        ({"description": "of others"}, "proposals convert"),
+        ({"backend": "file"}, "proposals convert"),
+        ({"backend": "fast"}, "proposals make"),
+    ]
+    for number, (info, words) in enumerate(rows):
         out = tmp_path / str(number)
         with StoreWriter(out, info) as writer:
             writer.append("a.jpg", 1, (9, 9), np.array([[0, 0, 5, 5]]))
