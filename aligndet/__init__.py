@@ -5,11 +5,13 @@
 
 Importing the package is cheap: it loads neither torch nor any OpenMMLab package; the functions load what they
 need when they are called. Modules register themselves on demand through the locations in
-:mod:`aligndet.registry`. Two import hooks are installed: one lets an mmcv without compiled operators run
+:mod:`aligndet.registry`. Import hooks are installed: one lets an mmcv without compiled operators run
 (:mod:`aligndet.ops.finder`), one makes the configs ``aligndet::…`` known to mmengine
-(:mod:`aligndet.common.scope`).
+(:mod:`aligndet.common.scope`) and lets it read weights without running code
+(:mod:`aligndet.common.loading`).
 """
 
+from aligndet.common import loading as _loading
 from aligndet.common import scope as _scope
 from aligndet.ops import finder as _finder
 
@@ -24,6 +26,7 @@ __all__ = ["InputError", "__version__", "check", "compare", "export", "make_prop
 
 _finder.install()
 _scope.install()
+_loading.install()
 
 
 if not TYPE_CHECKING:  # a type checker then knows which names there are

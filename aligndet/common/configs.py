@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aligndet.common.errors import InputError, nearest
+from aligndet.common.literal_config import HeldCodeError, parse_literals
 from aligndet.common.modules import add_imports, import_modules, import_of_config, imports_of
 from aligndet.common.other_programs import program_of, refuse_other_programs, refuse_other_tasks
 from aligndet.common.search_path import allow_current_folder
+from aligndet.common.trust import TRUST, trusted
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -60,17 +62,23 @@ def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
 
 
 def config_of_text(text: str, source: str) -> Config:
-    """Read the config that stands in a checkpoint, and import what its ``custom_imports`` name.
+    """Read the config that stands in a checkpoint: its literals, importing nothing.
+
+    Where files are trusted it is run, as mmengine does, and what its ``custom_imports`` name is imported.
 
     Args:
         text: as ``meta['cfg']`` of mmengine's checkpoints.
         source: of the text, for errors.
 
     Raises:
-        InputError: it is no config, or a module that it imports is missing.
+        InputError: it is no config or holds code; or it is trusted, and a module that it imports is missing.
     """
     try:
+        if not trusted():
+            return parse_literals(text)
         config = parse_config(text)
+    except HeldCodeError as error:
+        raise InputError(f"{source}: the config in it: {error}; {TRUST}") from error
     except Exception as error:
         raise InputError(f"{source}: the config in it: {_reason(error)}") from error
     import_of_config(config, f"{source}: the config in it")
@@ -78,7 +86,7 @@ def config_of_text(text: str, source: str) -> Config:
 
 
 def parse_config(text: str) -> Config:
-    """Read a config's text, as ``Config.fromstring`` does, and import nothing for it."""
+    """Run a config's text, as ``Config.fromstring`` does, and import nothing for it."""
     from mmengine.config import Config
 
     with TemporaryDirectory() as folder:

@@ -5,17 +5,9 @@ mmengine looks the package of ``PACKAGE::config.py`` up in a closed table. :func
 """
 
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from aligndet.ops.finder import spec_of_others
-
-TYPE_CHECKING = False  # importing typing and importlib.abc would cost more time than this module
-if TYPE_CHECKING:
-    from importlib.abc import Loader, MetaPathFinder
-else:
-    MetaPathFinder = object
+from aligndet.common.after_import import after_import
 
 NAME = "aligndet"
 READER = "mmengine.config.config"
@@ -27,44 +19,15 @@ TABLE = "mmengine.config.utils"
 LOCATION = "aligndet.registry"
 
 
-class ReaderFinder(MetaPathFinder):
-    """Lets the other finders load mmengine's reader of configs, then makes ``aligndet::`` known to it."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return the spec of mmengine's reader; ``None`` for every other module."""
-        if fullname != READER:
-            return None
-        spec = spec_of_others(fullname, path, ReaderFinder)
-        if spec is not None and spec.loader is not None:
-            _register_after(spec.loader)
-        return spec
-
-
 def install() -> None:
     """Make ``aligndet::`` known: now where mmengine is loaded, else at the end of its import; once."""
-    if READER in sys.modules:
-        _register(sys.modules[READER])
-    elif not any(isinstance(finder, ReaderFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, ReaderFinder())
+    after_import(READER, _register)
 
 
 def make_known() -> None:
     """Import mmengine's reader of configs so that it knows ``aligndet::``."""
     install()
     __import__(READER)
-
-
-def _register_after(loader: "Loader") -> None:
-    """Follow what ``loader`` does by the registration; the loader stays what it is for all who ask it."""
-    load = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        load(module)
-        _register(module)
-
-    loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
 def _register(reader: ModuleType) -> None:

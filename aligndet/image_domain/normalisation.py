@@ -16,8 +16,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from aligndet.common.checkpoints import read_meta
-from aligndet.common.configs import parse_config
 from aligndet.common.errors import InputError
+from aligndet.common.literal_config import parse_literals
 
 #: Pixel values (0..255). Makers round: 0.406 * 255 is 103.53, some write 103.5.
 TOLERANCE = 0.1
@@ -60,25 +60,34 @@ def normalisation_of(cfg: Mapping | Config) -> Normalisation | None:
     A pre-trainer's own one counts before that of its ``detector``, as in training; one preprocessor inside
     another (two views) is looked through.
     """
-    model = cfg.get("model") or {}
+    model = cfg.get("model")
+    model = model if isinstance(model, Mapping) else {}
     holders = [h for h in (model, model.get("detector"), cfg) if isinstance(h, (Mapping, Config))]
-    preprocessor: Any = next((h["data_preprocessor"] for h in holders if h.get("data_preprocessor")), {})
-    while preprocessor.get("data_preprocessor"):
-        preprocessor = preprocessor["data_preprocessor"]
-    if preprocessor.get("mean") is None or preprocessor.get("std") is None:
-        return None
+    parts = (h.get("data_preprocessor") for h in holders)
+    preprocessor = next((part for part in parts if part and isinstance(part, Mapping)), {})
+    while isinstance(inner := preprocessor.get("data_preprocessor"), Mapping) and inner:
+        preprocessor = inner
     rgb = bool(preprocessor.get("bgr_to_rgb") or preprocessor.get("to_rgb"))
-    return Normalisation(tuple(preprocessor["mean"]), tuple(preprocessor["std"]), "rgb" if rgb else "bgr")
+    return _normalisation(preprocessor.get("mean"), preprocessor.get("std"), "rgb" if rgb else "bgr")
 
 
 def normalisation_in(meta: Any) -> Normalisation | None:
     """The normalisation in a checkpoint's meta: as a conversion recorded it, or in its config."""
     if not isinstance(meta, Mapping):
         return None
-    if recorded := meta.get("normalisation"):
-        return Normalisation(tuple(recorded["mean"]), tuple(recorded["std"]), recorded["channel_order"])
+    if isinstance(recorded := meta.get("normalisation"), Mapping):
+        order = str(recorded.get("channel_order"))
+        return _normalisation(recorded.get("mean"), recorded.get("std"), order)
     cfg = config_in(meta)
     return normalisation_of(cfg) if cfg is not None else None
+
+
+def _normalisation(mean: Any, std: Any, channel_order: str) -> Normalisation | None:
+    """Put a normalisation together; None where its parts are not there, or are no numbers."""
+    rows = [value if isinstance(value, (list, tuple)) else () for value in (mean, std)]
+    if not all(row and all(isinstance(number, (int, float)) for number in row) for row in rows):
+        return None
+    return Normalisation(tuple(rows[0]), tuple(rows[1]), channel_order)
 
 
 def config_in(meta: Any) -> Mapping | Config | None:
@@ -86,8 +95,8 @@ def config_in(meta: Any) -> Mapping | Config | None:
     cfg = meta.get("cfg") if isinstance(meta, Mapping) else None
     if isinstance(cfg, str):
         try:
-            cfg = parse_config(cfg)
-        except Exception:  # an old or foreign config text only costs the check
+            cfg = parse_literals(cfg)
+        except (InputError, SyntaxError):  # an old or foreign config text only costs the check
             return None
     return cfg if isinstance(cfg, (Mapping, Config)) else None
 
@@ -104,6 +113,7 @@ def check_normalisation(cfg: Config) -> list[str]:
 
     Raises:
         NormalisationError: one differs; the message says what to write.
+        CheckpointError: a file cannot be read, or has to be trusted.
     """
     if not cfg.get("check_normalisation", True):
         return []
@@ -149,10 +159,7 @@ def _recorded(name: str) -> Normalisation | None:
         return IMAGENET
     if "://" in name or not Path(name).is_file():
         return None
-    try:
-        return normalisation_in(read_meta(Path(name)))
-    except InputError:  # what loads it later says what is wrong with it
-        return None
+    return normalisation_in(read_meta(Path(name)))
 
 
 def _difference(

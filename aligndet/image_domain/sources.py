@@ -103,7 +103,10 @@ def _from_file(name: str) -> Source:
 def _style_in(meta: Any) -> str | None:
     """The style of a ResNet that mmengine's checkpoint says it holds."""
     cfg = config_in(meta)
-    backbone = (cfg.get("model") or {}).get("backbone") or {} if cfg else {}
+    model = cfg.get("model") if cfg else None
+    backbone = model.get("backbone") if isinstance(model, Mapping) else None
+    if not isinstance(backbone, Mapping):
+        return None
     return backbone.get("style", "pytorch") if "ResNet" in str(backbone.get("type")) else None
 
 
@@ -135,7 +138,9 @@ def _from_torchvision(name: str, model: str) -> Source:
     choices = get_model_weights(model)
     weights = choices[tag] if tag else choices["DEFAULT"]
     transform = weights.transforms()
-    tensors: dict[str, torch.Tensor] = dict(weights.get_state_dict(progress=True))
+    tensors: dict[str, torch.Tensor] = dict(
+        weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    )
     normalisation = _unit_rgb(getattr(transform, "mean", None), getattr(transform, "std", None))
     return Source(name, tensors, normalisation, "pytorch")
 

@@ -30,6 +30,7 @@ from aligndet.common.checkpoints import (
 )
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
+from aligndet.common.trust import trusted
 from aligndet.image_domain import convert
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.methods.contract import method_of
@@ -66,15 +67,16 @@ class Question:
     def whole_config(self) -> Mapping[str, Any]:
         """Give the config whose scope names are looked up in: ``config``, else the checkpoint's own.
 
-        Modules that the checkpoint's config imports are imported in either case.
+        Where files are trusted, modules that the checkpoint's config imports are imported in either case.
 
         Raises:
-            InputError: one is missing, and there is no ``config``.
+            InputError: there is no ``config``, and the checkpoint's own cannot be built from.
         """
         if self.config is None:
             return self.source.config() if self.source.is_pretraining else {}
-        with suppress(InputError):  # what is missing for good is named where the detector is built
-            self.source.config()
+        if trusted():
+            with suppress(InputError):  # what is missing for good is named where the detector is built
+                self.source.config()
         return self.config
 
     def needed_config(self) -> Config:
@@ -130,7 +132,7 @@ def export(
     if out.suffix != SAFETENSORS:
         write_checkpoint(out, state, meta)
     if safetensors or out.suffix == SAFETENSORS:
-        write_safetensors(out.with_suffix(SAFETENSORS), state, {"source": Path(checkpoint).name})
+        write_safetensors(out.with_suffix(SAFETENSORS), state, {"source": Path(checkpoint).name, **meta})
     return report
 
 

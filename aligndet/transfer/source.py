@@ -9,9 +9,9 @@ from mmengine.config import Config
 
 from aligndet.common import checkpoints
 from aligndet.common.checkpoints import CheckpointError
-from aligndet.common.configs import config_of_text
 from aligndet.common.errors import InputError
 from aligndet.common.newest_checkpoint import checkpoint_file
+from aligndet.image_domain.held_config import config_to_build
 from aligndet.image_domain.sources import read_tensors
 
 State = dict[str, torch.Tensor]
@@ -60,14 +60,14 @@ class Checkpoint:
 
         Raises:
             CheckpointError: none is stored.
-            InputError: a module that it imports is missing.
+            InputError: it holds code, or its model names what no registry has.
         """
         text = self.meta.get("cfg")
         if not isinstance(text, str):
             raise CheckpointError(
                 f"{self.path}: no config is stored under meta['cfg']; give the detector's with --config"
             )
-        return config_of_text(text, str(self.path))
+        return config_to_build(text, str(self.path))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

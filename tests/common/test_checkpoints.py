@@ -13,6 +13,7 @@ from aligndet.common.checkpoints import (
     read_checkpoint,
     read_meta,
     trusting,
+    write_safetensors,
 )
 
 
@@ -68,4 +69,10 @@ def test_what_is_no_checkpoint_is_said_in_a_short_line(
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
     save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors")
-    assert list(read_checkpoint(tmp_path / "a.safetensors")) == ["a"]
+    assert list(read_checkpoint(tmp_path / "a.safetensors")["state_dict"]) == ["a"]
+
+
+def test_safetensors_keep_the_meta(tmp_path: Path) -> None:
+    meta = {"source": "x", "normalisation": {"mean": [1.5], "std": [1.0], "channel_order": "rgb"}}
+    write_safetensors(tmp_path / "a.safetensors", {"a": torch.ones(2)}, meta)
+    assert read_meta(tmp_path / "a.safetensors") == {"format": "pt", **meta}

@@ -102,7 +102,7 @@ def test_timm_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_torchvision_name(name: str, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def weights(label: str) -> SimpleNamespace:
         transform = SimpleNamespace(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-        return SimpleNamespace(get_state_dict=lambda progress: {label: ONE}, transforms=lambda: transform)
+        return SimpleNamespace(get_state_dict=lambda **options: {label: ONE}, transforms=lambda: transform)
 
     choices = {"DEFAULT": weights("DEFAULT"), "V1": weights("V1")}
     monkeypatch.setattr("torchvision.models.get_model_weights", lambda model: choices)

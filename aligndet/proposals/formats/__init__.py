@@ -11,11 +11,11 @@ from pathlib import Path
 
 from aligndet.common.errors import InputError
 from aligndet.common.json_stream import stream_object
+from aligndet.common.pickles import is_pickle, load_pickle
 from aligndet.proposals.formats.coco import read_coco
 from aligndet.proposals.formats.detectron2_pickle import is_detectron2, read_detectron2_pickle
 from aligndet.proposals.formats.mmdet_pickle import read_mmdet_pickle
 from aligndet.proposals.formats.order import Given
-from aligndet.proposals.formats.pickles import is_pickle, load_pickle
 from aligndet.proposals.formats.results import is_list, read_results
 from aligndet.proposals.formats.sam import is_sam_folder, read_sam
 from aligndet.proposals.formats.soco import read_soco

@@ -10,9 +10,9 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
+from aligndet.common.pickles import Record
 from aligndet.proposals.formats.columns import gather
 from aligndet.proposals.formats.order import Given, needed
-from aligndet.proposals.formats.pickles import Record
 from aligndet.proposals.store import ProposalStore
 
 

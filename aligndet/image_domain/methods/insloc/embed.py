@@ -16,8 +16,8 @@ from torch.nn import functional
 from aligndet.common.checkpoints import CheckpointError, read_checkpoint
 from aligndet.common.errors import InputError
 from aligndet.common.newest_checkpoint import checkpoint_file
+from aligndet.image_domain.held_config import config_to_build
 from aligndet.image_domain.methods.insloc.model import InsLoc
-from aligndet.image_domain.normalisation import config_in
 from aligndet.labels.boxes import read_boxes, with_pixels
 
 # Long side of the box over the window's: about the mean of what compositing gives (128 to 254 of 256 px).
@@ -50,8 +50,11 @@ def load_insloc(where: Path) -> tuple[InsLoc, int]:
     """
     path = checkpoint_file(where)
     checkpoint = read_checkpoint(path)
-    cfg: Any = config_in(checkpoint.get("meta")) if isinstance(checkpoint, dict) else None
-    if cfg is None or not str(cfg.get("model", {}).get("type", "")).endswith("InsLoc"):
+    meta = checkpoint.get("meta") if isinstance(checkpoint, dict) else None
+    text = meta.get("cfg") if isinstance(meta, dict) else None
+    cfg: Any = config_to_build(text, str(path)) if isinstance(text, str) else {}
+    model_type = (cfg.get("model") or {}).get("type", "")
+    if not str(getattr(model_type, "__name__", model_type)).endswith("InsLoc"):
         raise CheckpointError(f"{path}: expected a checkpoint that training wrote for an InsLoc config")
     with MODELS.switch_scope_and_registry("mmdet") as registry:
         model = registry.build(cfg.model)

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from aligndet.common.errors import InputError
+from aligndet.common.pickled_arrays import STAND_INS, plain
 
-_HARMLESS = {
-    ("builtins", "set"),
-    ("collections", "OrderedDict"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),
-}
+_HARMLESS = {("builtins", "set"), ("collections", "OrderedDict"), ("_codecs", "encode")}
 
 
 class Record:
@@ -40,6 +29,8 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _HARMLESS:
             return super().find_class(module, name)
+        if stand_in := STAND_INS.get(f"{module}.{name}"):
+            return stand_in
         if module.startswith("mmengine.structures") and name == "InstanceData":
             return Record
         if module.startswith("detectron2.structures") and name == "BoxMode":
@@ -59,15 +50,33 @@ def is_pickle(path: Path) -> bool:
     return head[:1] == b"\x80" and head[1:2] <= b"\x05"
 
 
+def read_pickle(stream: IO[bytes]) -> Any:
+    """Give what a pickle holds; nothing in it is called but what builds arrays and plain values.
+
+    Raises:
+        Exception: of many kinds, for a pickle that is damaged or holds anything else.
+    """
+    return plain(_Unpickler(stream, encoding="latin1").load(), (Record,))
+
+
+def read_named_pickle(stream: IO[bytes], name: str) -> Any:
+    """As :func:`read_pickle`, of a file with a name.
+
+    Raises:
+        InputError: it is none, it is damaged, or it holds what could run code.
+    """
+    try:
+        return read_pickle(stream)
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
+        text = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{name}: not a pickle of plain data: {text}") from error
+
+
 def load_pickle(path: Path) -> Any:
     """Give what a pickle holds.
 
     Raises:
         InputError: it is none, it is damaged, or it holds what could run code.
     """
-    try:
-        with path.open("rb") as stream:
-            return _Unpickler(stream, encoding="latin1").load()
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        text = str(error) or type(error).__name__
-        raise InputError(f"{path}: not a pickle of proposals: {text}") from error
+    with path.open("rb") as stream:
+        return read_named_pickle(stream, str(path))
