@@ -1,6 +1,7 @@
 """``aligndet COMMAND …``: find the command's module, check its words, run it, say how it ended.
 
 Exit status: 0 done, 1 the work failed, 2 the question is wrong, 130 interrupted, 143 ended by SIGTERM.
+A job that saved its work because slurm warned it by SIGUSR1 ends with 0.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from aligndet.cli.result import write_result
 from aligndet.common.errors import InputError, nearest
 from aligndet.common.modules import import_modules
 from aligndet.common.search_path import allow_current_folder, put_current_folder_last
-from aligndet.common.signals import sigterm_unwinds
+from aligndet.common.signals import Stopped, signals_unwind
 
 __all__ = ["COMMANDS", "main", "parser_of"]
 
@@ -85,13 +86,16 @@ def _run(command: str, words: list[str]) -> int:
     verbose = "--verbose" in words
     name = f"aligndet {command}"
     try:
-        with sigterm_unwinds():
+        with signals_unwind():
             return _answer(command, words)
     except InputError as error:
         return _say(name, error, 2, verbose)
     except KeyboardInterrupt as interrupt:
         return _say(name, f"interrupted; {interrupt if interrupt.args else GOES_ON}", 130)
-    except SystemExit as end:  # of --help, and of SIGTERM
+    except Stopped as stopped:
+        status = int(stopped.code or 0)
+        return _say(name, stopped, status) if stopped.text else status
+    except SystemExit as end:  # of --help
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:  # whoever read the output has seen enough
         sys.stdout = None  # type: ignore[assignment]

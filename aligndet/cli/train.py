@@ -16,12 +16,16 @@ from aligndet.cli import options, paths
 from aligndet.common.configs import locate_config
 from aligndet.common.console import Console, captured
 from aligndet.common.errors import InputError
+from aligndet.common.signals import end_with_parent
+from aligndet.training.started import alone_in, launched_rank
 
 if TYPE_CHECKING:
     from aligndet.training.run import TrainResult
 
 SUMMARY = "run one stage from a config: pre-training of either domain, or any config of mmdet and mmpretrain"
-GOES_ON = "the same command with --resume goes on from the latest checkpoint of the work dir"
+GOES_ON = "the same command with --resume goes on from the newest checkpoint of the work dir"
+#: Variable of the environment that torchrun sets.
+LAUNCHED_BY_TORCHRUN = "TORCHELASTIC_RUN_ID"
 EXAMPLES = """
 aligndet train aligndet::box_domain/retinanet_r50_fpn_1x_coco.py
 aligndet train mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py --aligndet proposals/ --images photos/
@@ -54,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from this checkpoint, or without a value from the latest in the work dir",
+        help="go on from this checkpoint, or without a value from the newest in the work dir that can be read",
     )
     options.add(parser, "--max-iters")
     options.add(parser, "--seed", "default: the config's, else 0", default=None)
@@ -69,14 +73,17 @@ def run(args: argparse.Namespace) -> TrainResult:
     """Train; everything but a few lines goes to ``WORK_DIR/log.txt``.
 
     Raises:
-        InputError: an option, a path or the config is wrong.
+        InputError: an option, a path or the config is wrong, or another run works in the work dir.
     """
     _check(args)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    if LAUNCHED_BY_TORCHRUN in os.environ:
+        end_with_parent(os.getppid())
     config, earlier = _config_and_log(args)
-    log = Path(config.work_dir) / (f"log.rank{_rank()}.txt" if _rank() else "log.txt")
-    with _log(log, args.verbose, earlier) as stream:
-        console = Console(args.quiet or _rank() > 0, args.verbose, stream)
+    rank = launched_rank()
+    log = Path(config.work_dir) / (f"log.rank{rank}.txt" if rank else "log.txt")
+    with alone_in(Path(config.work_dir)), _log(log, args.verbose, earlier) as stream:
+        console = Console(args.quiet or rank > 0, args.verbose, stream)
         if not args.verbose:
             console.say(f"log: {log}")
         if args.aligndet:
@@ -159,19 +166,13 @@ def _summary(result: TrainResult) -> str:
     return f"{result.checkpoint or result.work_dir}: {', '.join(parts)}"
 
 
-def _rank() -> int:
-    """The number of this process among those of a launch."""
-    names = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
-    return int(next((os.environ[name] for name in names if name in os.environ), "0"))
-
-
 @contextmanager
 def _log(path: Path, verbose: bool, earlier: str = "") -> Iterator[TextIO]:
     """Send output to a log, which begins with what was printed earlier; an error is written there, too."""
     if verbose:
         yield sys.stdout
         return
-    with captured(path, warnings=_rank() == 0) as stream:
+    with captured(path, warnings=launched_rank() == 0) as stream:
         sys.stderr.write(earlier)
         try:
             yield stream

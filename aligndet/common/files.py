@@ -1,5 +1,6 @@
 """Atomic writes and content hashes. Needs nothing but the standard library."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 Buffer = bytes | memoryview
+
+#: How the name of a file ends that is being written.
+UNFINISHED = ".tmp"
 
 
 def write_bytes(path: Path, data: Buffer, durable: bool = True) -> None:
@@ -27,17 +31,44 @@ def replacing(path: Path, durable: bool = True) -> Iterator[IO[bytes]]:
 
     The folder is made where it is missing. See :func:`write_bytes` for ``durable``.
     """
+    with replaced_by(path, durable) as temporary, temporary.open("wb") as stream:
+        yield stream
+
+
+@contextmanager
+def replaced_by(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Give a path in the same folder: the file that is made there becomes ``path``, as :func:`replacing`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
-        with temporary.open("wb") as stream:
-            yield stream
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
+        yield temporary
+        if durable:
+            _sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or a folder's names, to the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folder
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not path.is_dir():  # some file systems sync no folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def delete_unfinished(folder: Path, pattern: str = "*") -> None:
+    """Delete what a killed process left of files that it was writing; nobody else may write there."""
+    for path in folder.glob(f".{pattern}.*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:

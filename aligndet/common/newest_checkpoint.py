@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -13,10 +14,13 @@ from typing import Any
 import torch
 
 from aligndet.common.checkpoints import CheckpointError, plain_data_loads, read_checkpoint
+from aligndet.common.files import write_json
 from aligndet.common.notices import warn
 
 #: File of a mmengine work dir that names its latest checkpoint.
 LAST_CHECKPOINT = "last_checkpoint"
+#: File that names what lay in a work dir when its run began: checkpoints of other runs.
+OF_OTHERS = ".of_earlier_runs.json"
 SUFFIXES = (".pth", ".pt")
 #: What mmengine writes beside the checkpoints of a run: its best, and what it publishes.
 NOT_TO_GO_ON_FROM = re.compile(r"^best_|-[0-9a-f]{8}\.pth$|^\.")
@@ -42,10 +46,11 @@ class Newest:
 
 
 def newest_checkpoint(folder: Path) -> Newest:
-    """Find what a run in a work dir goes on from: the checkpoint of the latest step that is whole.
+    """Find what a run in a work dir goes on from: the noted checkpoint, or that of the latest step.
 
-    Its checksums are compared, which torch does not do. The folder may have been moved or copied: files in it
-    come before the one that its note names elsewhere.
+    It is whole: its checksums are compared, which torch does not do. The folder may have been moved or
+    copied: files in it come before the one that its note names elsewhere. Those that lay there when the run
+    began are not its own.
 
     Raises:
         CheckpointError: one holds what has to be trusted, or cannot be read for a reason that may pass.
@@ -72,13 +77,28 @@ def newest_checkpoint(folder: Path) -> Newest:
     return Newest(None, tuple(faults.values()))
 
 
+def begin_anew(folder: Path, but: Path | None = None) -> None:
+    """Note that a run begins in a work dir, so that checkpoints of earlier runs are not taken for its own.
+
+    Args:
+        but: the one that it goes on from.
+    """
+    own = but.resolve() if but else None
+    earlier = {path.name: path.stat().st_mtime_ns for path in _files(folder) if path.resolve() != own}
+    if earlier:
+        write_json(folder / OF_OTHERS, earlier)
+    else:
+        (folder / OF_OTHERS).unlink(missing_ok=True)
+
+
 def noted_checkpoint(folder: Path) -> Path | None:
-    """The file that a work dir's note names, if it is there; nothing of it is read."""
+    """The file that a work dir's note names, if it is there and the run's own; nothing of it is read."""
     try:
         text = (folder / LAST_CHECKPOINT).read_text(encoding="utf-8", errors="replace").strip()
         named = Path(text)
         if text and "\0" not in text:
-            return next((path for path in (folder / named.name, named) if path.is_file()), None)
+            path = next((path for path in (folder / named.name, named) if path.is_file()), None)
+            return path if path and _is_own(path, _of_others(path.parent)) else None
     except OSError:
         pass
     return None
@@ -119,9 +139,27 @@ class _DamagedError(Exception):
 
 def _candidates(folder: Path) -> list[Path]:
     """The files of a folder that may be checkpoints to go on from."""
+    earlier = _of_others(folder)
+    return [path for path in _files(folder) if _is_own(path, earlier)]
+
+
+def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return [path for path in sorted(folder.iterdir()) if _may_be(path)]
+
+
+def _of_others(folder: Path) -> dict[str, int]:
+    """Checkpoints of earlier runs, and when they were written."""
+    try:
+        content = json.loads((folder / OF_OTHERS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _is_own(path: Path, earlier: dict[str, int]) -> bool:
+    return earlier.get(path.name) != path.stat().st_mtime_ns
 
 
 def _may_be(path: Path) -> bool:
@@ -137,11 +175,11 @@ def _step(path: Path, noted: bool) -> tuple[Any, ...] | None:
     meta = content.get("meta") if isinstance(content, Mapping) else None
     step = meta.get("iter") if isinstance(meta, Mapping) else None
     if not isinstance(meta, Mapping) or not isinstance(step, int):
-        return (0, 0, False, 0) if noted else None
+        return (True, 0, 0, 0) if noted else None
     if "optimizer" not in content and not noted:
         return None
     epoch = meta.get("epoch")
-    return (step, epoch if isinstance(epoch, int) else 0, noted, path.stat().st_mtime_ns)
+    return (noted, step, epoch if isinstance(epoch, int) else 0, path.stat().st_mtime_ns)
 
 
 def _without_tensors(path: Path, noted: bool) -> Any:

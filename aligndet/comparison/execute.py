@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aligndet.common.machine import process_environment
+from aligndet.common.signals import Stopped, end_in_order, signal_of, signals_unwind
 from aligndet.comparison.metrics import metric_names
 from aligndet.comparison.plan import Run, write_run
 from aligndet.comparison.status import Status
+
+GOES_ON = "the same command goes on from here"
 
 Command = Callable[[Run, int], list[str]]
 
@@ -89,14 +93,15 @@ def finished(run: Run, code: int, keep_checkpoints: bool) -> Outcome:
 
 @contextmanager
 def ended_with_us(running: "dict[Run, subprocess.Popen[bytes]]") -> Iterator[None]:
-    """End the processes still running when this one is interrupted; they resume from their checkpoints."""
+    """Pass on what interrupts this process to those still running: they save, and go on from there."""
     try:
         yield
-    finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            process.wait()
+    except BaseException as error:
+        end_in_order(list(running.values()), signal_of(error))
+        if isinstance(error, Stopped):
+            name = signal.Signals(error.number).name
+            raise Stopped(error.number, f"{name}: the runs stopped and saved; {GOES_ON}") from error
+        raise
 
 
 def execute(
@@ -112,7 +117,8 @@ def execute(
     outcomes = {run: outcome for run in runs if (outcome := reused_outcome(run))}
     waiting = [run for run in dict.fromkeys(runs) if run not in outcomes]
     running: dict[Run, subprocess.Popen[bytes]] = {}
-    with status.telling(len(outcomes), waiting, workers), ended_with_us(running):
+    unwinding = signals_unwind(signal.SIGTERM, signal.SIGUSR1)
+    with unwinding, status.telling(len(outcomes), waiting, workers), ended_with_us(running):
         while waiting or running:
             while waiting and len(running) < workers:
                 run = waiting.pop(0)

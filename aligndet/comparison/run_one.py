@@ -13,6 +13,11 @@ import aligndet  # noqa: F401  (before mmdet: provides the stand-in for missing 
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json
 from aligndet.common.search_path import put_current_folder_last
+from aligndet.common.signals import Stopped
+from aligndet.common.work_dir import locked
+
+#: Seconds to wait for the process of a comparison that was killed: it ends after its step.
+PATIENCE = 60.0
 
 
 def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -24,16 +29,13 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
     import torch
 
     from aligndet.common.configs import read_config
-    from aligndet.common.newest_checkpoint import newest_checkpoint
     from aligndet.comparison.hooks import FreezeBackboneHook, WatchHook
     from aligndet.training.runner import runner_of
 
     config = read_config(str(folder / "config.py"))
     eval_loaders, freeze = config.pop("compare_eval"), config.pop("compare_freeze_backbone", False)
     config.work_dir = str(folder / "train")
-    if last := newest_checkpoint(folder / "train").path:
-        config.load_from, config.resume = str(last), True
-    runner = runner_of(config)
+    runner = runner_of(config, goes_on=True)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
     if not len(runner.train_dataloader.dataset):
         raise InputError(
@@ -97,7 +99,13 @@ def main(argv: list[str] | None = None) -> int:
 
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(0)
-    write_json(args.folder / "result.json", train_and_score(args.folder), indent=1)
+    try:
+        with locked(args.folder / "train", "compare's run", patience=PATIENCE):
+            result = train_and_score(args.folder)
+    except Stopped as stopped:
+        print(stopped, flush=True)
+        raise
+    write_json(args.folder / "result.json", result, indent=1)
     return 0
 
 

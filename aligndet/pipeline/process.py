@@ -13,10 +13,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -27,11 +26,10 @@ from aligndet.common.machine import process_environment
 from aligndet.common.modules import import_modules
 from aligndet.common.progress import METRICS_FILE, PROGRESS_FILE, STAGE
 from aligndet.common.search_path import put_current_folder_last
+from aligndet.common.signals import end_with_parent, passed_on
 from aligndet.pipeline.codec import as_plain, from_plain
 from aligndet.pipeline.stage import StageError
 
-#: Seconds that a process has to end by itself when the run is interrupted.
-PATIENCE = 10.0
 POLL = 0.1
 
 OnProgress = Callable[[dict[str, Any]], None]
@@ -91,7 +89,7 @@ def run_in_process(
             env=_environment(name, files["progress"], place),
             start_new_session=True,
         )
-    with ended_with_us(process):
+    with passed_on(process, group=True):
         _wait(process, files["progress"], told)
     return _result(name, process.returncode, files["result"], place.log)
 
@@ -116,25 +114,6 @@ def _wait(process: subprocess.Popen[bytes], progress: Path, told: OnProgress | N
             if now != seen:
                 seen = now
                 told(json.loads(progress.read_text()))
-
-
-@contextlib.contextmanager
-def ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End a process, and all that it started, when this one is interrupted."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a session of processes to end, then end it."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
 
 
 def _result(name: str, code: int, file: Path, log: Path) -> Any:
@@ -178,17 +157,6 @@ def work(request: Path) -> dict[str, Any]:
     except Exception as error:
         traceback.print_exc()
         return {"error": {"kind": "failure", "text": f"{type(error).__name__}: {error}"}}
-
-
-def end_with_parent(parent: int, seconds: float = 1.0) -> None:
-    """End this session of processes when the parent is gone: killed, it could not do so itself."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(seconds)
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def main(argv: list[str]) -> int:

@@ -6,11 +6,11 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aligndet.common import work_dir
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_text
 from aligndet.doctor.versions import deciding_versions
@@ -164,30 +164,10 @@ def delete(folder: Path, names: tuple[str, ...] | list[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Keep a second run out of a folder.
 
     Raises:
         InputError: another process works there, or the folder cannot be written.
     """
-    try:
-        (folder / SCRATCH).mkdir(parents=True, exist_ok=True)
-        stream = (folder / SCRATCH / "lock").open("w")
-    except OSError as error:
-        raise InputError(
-            f"--out {folder}: cannot be written ({error.strerror or error}); give another --out"
-        ) from error
-    with stream:
-        try:
-            _lock(stream)
-        except OSError as error:
-            raise InputError(f"--out {folder}: another aligndet works in this folder now") from error
-        yield
-
-
-def _lock(stream: Any) -> None:
-    with contextlib.suppress(ImportError):  # no such locks on Windows
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return work_dir.locked(folder, "--out", f"{SCRATCH}/lock")

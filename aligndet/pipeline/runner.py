@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from aligndet.common.console import Console, Progress
 from aligndet.common.errors import InputError
 from aligndet.common.machine import usable_cores
-from aligndet.common.signals import sigterm_unwinds
+from aligndet.common.signals import Stopped, signals_unwind
 from aligndet.doctor.versions import deciding_versions
 from aligndet.pipeline import checks, plan, run_file
 from aligndet.pipeline.codec import from_plain
@@ -21,6 +22,8 @@ from aligndet.pipeline.process import Place, run_in_process
 from aligndet.pipeline.question import Question
 from aligndet.pipeline.run_file import DONE, FAILED, INTERRUPTED, RUNNING, RunFile
 from aligndet.pipeline.stage import Stage, StageError
+
+GOES_ON = "the same command goes on from here"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def run_pipeline(
     if not before or before.data["versions"] != deciding_versions():
         console.say("checking every stage's config")
         checked = check_in_process(question)
-    with run_file.locked(question.folder), sigterm_unwinds():
+    with run_file.locked(question.folder), signals_unwind(signal.SIGTERM, signal.SIGUSR1):
         if overwrite:
             _clear(question, stages)
         run = before or run_file.new(question, stages, command)
@@ -92,6 +95,9 @@ def _to_its_end(run: RunFile, question: Question, stages: list[Stage], console: 
         _carry_out(run, question, stages, console)
     except BaseException as error:
         _ended(run, question, stages, FAILED if isinstance(error, Exception) else INTERRUPTED, error)
+        if isinstance(error, Stopped):
+            name = signal.Signals(error.number).name
+            raise Stopped(error.number, f"{name}: stopped and saved; {GOES_ON}") from error
         raise
     _ended(run, question, stages, DONE, None)
 

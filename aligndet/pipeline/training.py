@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json, write_text
 from aligndet.common.search_path import put_current_folder_last
+from aligndet.common.signals import end_with_parent, passed_on, signals_unwind
 from aligndet.pipeline.codec import NOT_DECISIVE, as_plain
 from aligndet.pipeline.stage import StageError
 
@@ -68,15 +70,19 @@ def _in_processes(file: Path, request: TrainingRequest) -> dict[str, Any]:
     """Run a config in several processes on this machine."""
     result = Path(request.work_dir) / "result.json"
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={request.gpus}"),
+        *(sys.executable, "-m", "aligndet.training.launch"),
+        *("--standalone", f"--nproc_per_node={request.gpus}"),
         *("-m", __name__, str(file), str(result)),
         *(["--amp"] if request.amp else []),
         *(["--max-iters", str(request.max_iters)] if request.max_iters else []),
     ]
     result.unlink(missing_ok=True)
-    code = subprocess.run(command, check=False).returncode
+    with signals_unwind(signal.SIGTERM, signal.SIGUSR1):
+        process = subprocess.Popen(command)
+        with passed_on(process):
+            code = process.wait()
     if code or not result.is_file():
-        raise StageError(f"torch.distributed.run ended with exit status {code}")
+        raise StageError(f"its processes ended with exit status {code}")
     content: dict[str, Any] = json.loads(result.read_text())
     return content
 
@@ -89,6 +95,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--amp", action="store_true")
     parser.add_argument("--max-iters", type=int)
     args = parser.parse_args(argv)
+    end_with_parent(os.getppid())
     put_current_folder_last()
     from aligndet.training.config import load_config
     from aligndet.training.run import train

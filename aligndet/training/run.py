@@ -24,6 +24,7 @@ from aligndet.training.cpu import without_gpu
 from aligndet.training.length import StopAfter, cap
 from aligndet.training.progress import ProgressHook
 from aligndet.training.runner import runner_of
+from aligndet.training.started import alone_in, was_started_again
 from aligndet.training.strict import check_files, check_own_arguments
 
 __all__ = ["TrainResult", "build_runner", "check_config", "load_config", "train", "wrap_config"]
@@ -70,15 +71,18 @@ def train(
         config: complete, with ``work_dir``; is changed to what is run.
         amp: None, ``float16`` (with dynamic loss scaling) or ``bfloat16``.
         auto_scale_lr: scale the learning rate by ``auto_scale_lr.base_batch_size``.
-        resume: a checkpoint, ``auto`` for the latest in the work dir, or None.
+        resume: a checkpoint, ``auto`` for the newest readable one in the work dir, or None. A
+            job that torchrun or slurm starts again goes on from the newest, where there is one.
         max_iters: stop after so many steps, whatever the config says.
         console: tells the progress; None tells nobody (but see :mod:`aligndet.training.progress`).
 
     Raises:
-        InputError: the config or an argument is wrong, see :func:`build_runner`.
+        InputError: the config or an argument is wrong, see :func:`build_runner`; another run works in the
+            work dir.
+        Stopped: a signal asked the run to end; it is saved.
     """
     begin = time.monotonic()
-    with warnings_of_a_run() as told, scope_of(config):
+    with alone_in(Path(config.work_dir)), warnings_of_a_run() as told, scope_of(config):
         runner = build_runner(
             config, amp=amp, auto_scale_lr=auto_scale_lr, resume=resume, max_iters=max_iters
         )
@@ -135,7 +139,7 @@ def build_runner(
     if not torch.cuda.is_available():
         without_gpu(config)
     try:
-        runner = runner_of(config)
+        runner = runner_of(config, goes_on=resume == "auto" or was_started_again())
         images = runner.train_loop.dataloader
         if isinstance(runner, Runner):  # others build it with the model, in their strategy
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
@@ -186,11 +190,10 @@ def _apply(config: Config, amp: str | None, auto_scale_lr: bool, resume: str | N
         if "base_batch_size" not in config.get("auto_scale_lr", {}):
             raise InputError("--auto-scale-lr: the config has no auto_scale_lr.base_batch_size; add it")
         config.auto_scale_lr.enable = True
-    if resume:
-        if resume != "auto" and "://" not in resume and not Path(resume).is_file():
+    if resume and resume != "auto":
+        if "://" not in resume and not Path(resume).is_file():
             raise InputError(f"--resume {resume}: no such checkpoint")
-        config.resume = True
-        config.load_from = None if resume == "auto" else resume
+        config.resume, config.load_from = True, resume
 
 
 def _refuse_no_batch(loader: Any, config: Config) -> None:

@@ -10,7 +10,12 @@ import pytest
 import torch
 
 from aligndet.common.checkpoints import CheckpointError
-from aligndet.common.newest_checkpoint import checkpoint_file, latest_checkpoint, newest_checkpoint
+from aligndet.common.newest_checkpoint import (
+    begin_anew,
+    checkpoint_file,
+    latest_checkpoint,
+    newest_checkpoint,
+)
 
 
 def save(path: Path, step: int, note: bool = True, **more: Any) -> Path:
@@ -38,12 +43,27 @@ def test_without_one(tmp_path: Path) -> None:
         checkpoint_file(tmp_path / "nowhere.pth")
 
 
-def test_the_latest_step_counts_and_not_the_time_or_the_note(tmp_path: Path) -> None:
-    """A kill between the writing of a file and of the note; a copy has times of its own."""
+def test_the_noted_one_counts_then_the_latest_step_and_not_the_time(tmp_path: Path) -> None:
+    """A copy has times of its own; 9 is later than 10 as a text."""
     new, old = save(tmp_path / "iter_10.pth", 10), save(tmp_path / "iter_9.pth", 9)
     os.utime(new, (1, 1))
-    assert newest_checkpoint(tmp_path).path == checkpoint_file(tmp_path) == new
+    assert newest_checkpoint(tmp_path).path == checkpoint_file(tmp_path) == old
+    (tmp_path / "last_checkpoint").unlink()
+    assert newest_checkpoint(tmp_path).path == new
     assert checkpoint_file(old) == old
+
+
+def test_checkpoints_of_an_earlier_run_in_the_folder_are_not_gone_on_from(tmp_path: Path) -> None:
+    earlier = save(tmp_path / "iter_10.pth", 10)
+    begin_anew(tmp_path)
+    assert newest_checkpoint(tmp_path).path is None
+    own = save(tmp_path / "iter_2.pth", 2)
+    own.write_bytes(b"")
+    assert newest_checkpoint(tmp_path).path is None
+    begin_anew(tmp_path, but=earlier)
+    assert newest_checkpoint(tmp_path).path == earlier
+    begin_anew(tmp_path)
+    assert save(earlier, 10) == newest_checkpoint(tmp_path).path  # written again
 
 
 def test_a_note_that_is_cut_or_gone(tmp_path: Path) -> None:
