@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from aligndet.common.errors import InputError
+from aligndet.common.finite import STEP_APPLIED
 from aligndet.registry import HOOKS
 
 Network = tuple[nn.Module, nn.Module]
@@ -120,8 +121,8 @@ class MomentumHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Move the follower once per step of the optimiser, however many batches that step gathers."""
-        if runner.optim_wrapper.should_update():
+        """Move the follower once per step that the optimiser makes, however many batches it gathers."""
+        if runner.optim_wrapper.should_update() and runner.message_hub.get_info(STEP_APPLIED, True):
             keep = cosine(self.base, runner.iter, runner.max_iters)
             unwrapped(runner.model).follow(keep)
             runner.message_hub.update_scalar("train/momentum", keep)

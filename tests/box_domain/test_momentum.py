@@ -140,6 +140,7 @@ def test_cosine_runs_from_base_to_one() -> None:
 def test_the_hook_counts_optimiser_steps_not_batches() -> None:
     moved: list[float] = []
     logged: list[tuple[str, float]] = []
+    told: dict[str, bool] = {}
     net = nn.Linear(2, 1)
     wrapper = OptimWrapper(torch.optim.SGD(net.parameters(), lr=0.1), accumulative_counts=2)
     runner: Any = SimpleNamespace(
@@ -147,7 +148,7 @@ def test_the_hook_counts_optimiser_steps_not_batches() -> None:
         max_iters=4,
         optim_wrapper=wrapper,
         model=SimpleNamespace(follow=moved.append),
-        message_hub=SimpleNamespace(update_scalar=lambda *scalar: logged.append(scalar)),
+        message_hub=SimpleNamespace(update_scalar=lambda *scalar: logged.append(scalar), get_info=told.get),
     )
     wrapper.initialize_count_status(net, 0, 4)
     hook = MomentumHook(base=0.9)
@@ -157,6 +158,9 @@ def test_the_hook_counts_optimiser_steps_not_batches() -> None:
         hook.after_train_iter(runner, runner.iter)
     assert moved == [0.0, cosine(0.9, 1, 4), cosine(0.9, 3, 4)]
     assert logged == [("train/momentum", keep) for keep in moved[1:]]
+    for told["step_applied"] in (False, True):
+        hook.after_train_iter(runner, 3)
+    assert len(moved) == 4, "a step that was not applied moves nothing"
 
 
 def test_a_resumed_run_does_not_start_the_momentum_network_anew() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform, RandomChoice
 from mmdet.datasets.transforms import PackDetInputs
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.structures import InstanceData
 
 from aligndet.box_domain.slots import IMAGE_STRIDE
 from aligndet.common.errors import InputError
@@ -60,15 +62,27 @@ class NumberProposals(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackView(PackDetInputs):
-    """Pack one view, whose ``gt_instances`` get ``bboxes``, ``labels`` (clusters) and ``instance_ids``."""
+    """Pack one view, whose ``gt_instances`` get ``bboxes``, ``labels`` (clusters) and ``instance_ids``.
+
+    Boxes without an area, or with corners that are not finite, are dropped: no head can learn from one, and
+    the logarithm of a side of 0 makes RetinaNet's loss infinite.
+    """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack as PackDetInputs and take number and cluster apart."""
         packed = super().transform(results)
-        instances = packed["data_samples"].gt_instances
+        sample = packed["data_samples"]
+        sample.gt_instances = instances = with_area(sample.gt_instances)
         instances.instance_ids = instances.labels % IMAGE_STRIDE
         instances.labels = instances.labels // IMAGE_STRIDE
         return packed
+
+
+def with_area(instances: InstanceData) -> InstanceData:
+    """Keep the instances whose box, ``(P, 4)`` xyxy, is finite and has an area."""
+    boxes = get_box_tensor(instances.bboxes)
+    sound = boxes.isfinite().all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    return instances if bool(sound.all()) else instances[sound]
 
 
 @TRANSFORMS.register_module()

@@ -120,6 +120,29 @@ def test_clusters_travel_beside_the_numbers(tmp_path: Path) -> None:
     assert instances.instance_ids.tolist() == list(range(12))
 
 
+def test_boxes_without_an_area_are_dropped_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    item = painted(tmp_path)
+    boxes = item["instances"].boxes
+    boxes[2, 2] = boxes[2, 0]
+    boxes[5, 3] = boxes[5, 1] - 4
+    boxes[7, 1], boxes[9] = np.nan, np.inf  # clipped to the image
+    np.random.seed(0)
+    data = pipeline()(item)
+    for view in ("online", "momentum"):
+        instances = data["data_samples"][view].gt_instances
+        assert instances.instance_ids.tolist() == [0, 1, 3, 4, 6, 8, 10, 11]
+        assert len(instances.bboxes) == len(instances.labels) == 8
+    check_views(data)
+
+
+def test_an_image_of_nothing_but_boxes_without_an_area_has_none(tmp_path: Path) -> None:
+    item = painted(tmp_path)
+    item["instances"].boxes[:, 2] = item["instances"].boxes[:, 0]
+    data = pipeline()(item)
+    assert len(data["data_samples"]["online"].gt_instances) == 0
+    assert data["data_samples"]["online"].gt_instances.bboxes.tensor.shape == (0, 4)
+
+
 def test_the_image_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mmcv
 

@@ -43,6 +43,14 @@ def test_the_box_is_the_pasted_rectangle(seed: int) -> None:
     assert boxes[0].tolist() == white_rectangle(image)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (2, 3)])
+def test_the_thinnest_image_gives_a_box_with_an_area(size: tuple[int, int]) -> None:
+    np.random.seed(0)
+    for _ in range(200):
+        (box,) = CopyAndPaste(0).transform(item(*size))["gt_bboxes"].tensor.numpy()
+        assert (box[2:] - box[:2] >= 1).all()
+
+
 def test_the_background_of_the_view_is_the_canvas() -> None:
     for background, value in ((0, 0), (1, 100)):
         image, _ = composite(3, background=background)
