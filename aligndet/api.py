@@ -17,6 +17,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligndet.common.trust import files_run_no_code, trusting
+
 if TYPE_CHECKING:
     from aligndet.checking.row import Row
     from aligndet.comparison.results import Results
@@ -108,7 +110,8 @@ def pretrain(
     from aligndet.pipeline.question import make_question
     from aligndet.pipeline.runner import run_pipeline
 
-    return run_pipeline(make_question(**given), Console(quiet=quiet), overwrite)
+    with trusting(trust):
+        return run_pipeline(make_question(**given), Console(quiet=quiet), overwrite)
 
 
 def make_proposals(
@@ -224,6 +227,7 @@ def compare(
     val: File,
     images: File | None = None,
     out: File = "work_dirs/compare",
+    trust: bool = False,
     quiet: bool = True,
     **settings: Any,
 ) -> Results:
@@ -242,6 +246,7 @@ def compare(
         starts: weights by name; None is a random neck and head.
         train, val: labels (COCO json). images: folder of their images; or ``train_images``, ``val_images``.
         out: folder of the runs, ``results.json``, ``results.md`` and ``plot.png``.
+        trust: read files that can run code.
         quiet: print nothing.
         settings: further options of ``aligndet compare``, such as ``percent``, ``seeds``, ``lr``, ``iters``,
             ``imports`` (:func:`aligndet.comparison.question.make_settings`).
@@ -263,7 +268,8 @@ def compare(
             raise InputError(f"there is no option {name!r}{nearest(name, options)}")
     named = {name: None if file is None else str(file) for name, file in starts.items()}
     given = {"train": str(train), "val": str(val), "images": images, "out": str(out), **settings}
-    results = answer(make_settings(config, named, **given), Console(quiet=quiet))
+    with trusting(trust):
+        results = answer(make_settings(config, named, **given), Console(quiet=quiet))
     write_report(results, Path(out))
     return results
 
@@ -305,4 +311,5 @@ def check(
 
     names = (imports,) if isinstance(imports, str) else tuple(imports)
     data = Data(Path(images), Path(proposals)) if images is not None and proposals is not None else None
-    return check_config(config, Settings(dict(cfg_options or {}), names, data))
+    with files_run_no_code():
+        return check_config(config, Settings(dict(cfg_options or {}), names, data))

@@ -101,7 +101,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         from aligndet.comparison.compare import compare
         from aligndet.comparison.question import make_settings
         from aligndet.comparison.report import write_report
-    from aligndet.common.checkpoints import trusting
     from aligndet.common.console import Console
 
     given = {name: getattr(args, name) for name in SETTINGS}
@@ -110,8 +109,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         runs = planned_runs(settings)
         print("\n".join([*runs, f"{len(runs)} runs, {args.workers} at the same time; nothing was done"]))
         return {"runs": runs}
-    with trusting(args.trust):
-        results = compare(settings, Console(args.quiet, args.verbose))
+    results = compare(settings, Console(args.quiet, args.verbose))
     print(write_report(results, args.out))
     print(f"wrote {args.out}/results.md, results.json, plot.png")
     return results.to_json()

@@ -24,6 +24,7 @@ from aligndet.common.errors import InputError, nearest
 from aligndet.common.modules import import_modules
 from aligndet.common.search_path import allow_current_folder, put_current_folder_last
 from aligndet.common.signals import Stopped, signals_unwind
+from aligndet.common.trust import refusal, trusted, trusting
 
 __all__ = ["COMMANDS", "main", "parser_of"]
 
@@ -101,6 +102,8 @@ def _run(command: str, words: list[str]) -> int:
         sys.stdout = None  # type: ignore[assignment]
         return 1
     except Exception as error:
+        if refused := refusal(error):
+            return _say(name, refused, 2, verbose)
         first = (str(error).strip().splitlines() or [""])[0]
         log = getattr(error, "log", None)
         text = f"failed: {type(error).__name__}: {first}" + (f"; log: {log}" if log else "")
@@ -118,7 +121,8 @@ def _answer(command: str, words: list[str]) -> int:
     try:
         with _quiet(args.quiet):
             import_modules(args.imports or [])
-            result = module.run(args)
+            with trusting(trusted() or getattr(args, "trust", False)):
+                result = module.run(args)
     except CommandFailedError as failure:
         result, status = failure.result, failure.status
         if str(failure):

@@ -70,7 +70,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "--dry-run": {"action": "store_true", "help": "check everything, say what would be done, do nothing"},
     "--trust": {
         "action": "store_true",
-        "help": "load files that can run code (pickles) from sources you trust",
+        "help": "let checkpoints run the code that is in them; for files from sources you trust",
     },
     "--cfg-options": {
         "type": key_value,

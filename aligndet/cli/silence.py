@@ -14,7 +14,7 @@ from typing import TextIO
 
 @contextmanager
 def libraries_silent(args: argparse.Namespace) -> Iterator[TextIO]:
-    """Drop output of what is done inside, unless ``--verbose`` is asked; read weights as ``--trust`` says.
+    """Drop output of what is done inside, unless ``--verbose`` is asked.
 
     Yields:
         a stream to the screen, for what is to be told meanwhile.
@@ -26,8 +26,4 @@ def libraries_silent(args: argparse.Namespace) -> Iterator[TextIO]:
 
             folder = around.enter_context(tempfile.TemporaryDirectory())
             screen = around.enter_context(captured(Path(folder) / "log.txt"))
-        if getattr(args, "trust", False):
-            from aligndet.common.checkpoints import trusting
-
-            around.enter_context(trusting())
         yield screen

@@ -58,11 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from this checkpoint, or without a value from the newest in the work dir that can be read",
+        help="go on from this checkpoint, or without a value from the newest readable one in the work dir",
     )
     options.add(parser, "--max-iters")
     options.add(parser, "--seed", "default: the config's, else 0", default=None)
     options.add(parser, "--cfg-options")
+    options.add(parser, "--trust")
     launchers = ["none", "pytorch", "slurm", "mpi"]
     options.add(parser, "--verbose", "here, and not in the log")
     parser.add_argument("--launcher", choices=launchers, default="none", help="of several processes")

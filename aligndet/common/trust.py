@@ -7,6 +7,7 @@ that is started meanwhile (loader workers, stages, runs of a comparison, ranks) 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,6 +44,13 @@ def files_run_no_code() -> Iterator[None]:
     """Let no library read a file of weights in a way that runs code, unless this process is trusting."""
     with trusting(trusted()):
         yield
+
+
+def refusal(error: BaseException) -> str:
+    """Say in one line what torch's reader refused, inside of whatever library; empty for other errors."""
+    if type(error).__name__ != "UnpicklingError" or not (held := re.search(r"GLOBAL ([\w.]+)", str(error))):
+        return ""
+    return f"a file of weights holds Python objects ({held[1][:100]}) that can run code when read; {TRUST}"
 
 
 @contextmanager

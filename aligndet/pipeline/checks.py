@@ -114,7 +114,7 @@ def check_stages(question: Question) -> CheckResult:
 
     configs = {name: read_config(value) for name in CONFIGS if (value := getattr(question, name))}
     # a config that is wrong need not wait for torch
-    from aligndet.common.checkpoints import trusting
+    from aligndet.common.trust import trusting
     from aligndet.image_domain.normalisation import checkpoints_of
 
     _check_machine(question)

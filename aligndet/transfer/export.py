@@ -24,13 +24,12 @@ from mmengine.config import Config
 from aligndet.common.checkpoints import (
     SAFETENSORS,
     CheckpointError,
-    trusting,
     write_checkpoint,
     write_safetensors,
 )
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
-from aligndet.common.trust import trusted
+from aligndet.common.trust import trusted, trusting
 from aligndet.image_domain import convert
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.methods.contract import method_of

@@ -75,14 +75,14 @@ def check(question: Question) -> str | None:
 
 def run(request: BackboneRequest) -> BackboneResult:
     """Convert."""
-    from aligndet.common.checkpoints import trusting
+    from aligndet.common.trust import trusting
     from aligndet.pipeline import starts
 
-    if not request.source:
-        return _of_config(request)
-    whole = starts.trains_detector(request.image_config)
-    convert = starts.convert_whole if whole else starts.convert_backbone
     with trusting(request.trust):
+        if not request.source:
+            return _of_config(request)
+        whole = starts.trains_detector(request.image_config)
+        convert = starts.convert_whole if whole else starts.convert_backbone
         tensors, missing = convert(request.source, request.detector, Path(request.out))
     return BackboneResult(request.source, tensors, missing, whole)
 
