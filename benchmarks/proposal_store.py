@@ -2,11 +2,15 @@
 
     python benchmarks/proposal_store.py                        118,000 images x 100 boxes, generated
     python benchmarks/proposal_store.py --images 20000         smaller: the json readers need less memory
+    python benchmarks/proposal_store.py --workers 8            the store alone, by eight processes at once
 
 Every reader runs in a fresh process. Measured: seconds to open (files are dropped from the page cache first,
 where the system allows it), memory over what the imports take, milliseconds for one image in random order
 (its entry, and its boxes as the tensors that mmdet trains on), and memory after that; then two forked workers
 read every image at once and their memory is shared out (PSS: a page of two processes counts half in each).
+With --workers, processes that have nothing in common open the store at the same moment: first one that nobody
+used before (all its files are read and compared with their hashes, by one of them), then again; then all read
+every image.
 """
 
 from __future__ import annotations
@@ -39,8 +43,8 @@ READERS = {
 SAMPLES = 10_000
 
 
-def generate(folder: Path, images: int, boxes: int) -> None:
-    """A store and the equal COCO json, each only if it is not there."""
+def generate(folder: Path, images: int, boxes: int, as_json: bool) -> None:
+    """A store and, if asked for, the equal COCO json, each only if it is not there."""
     rng = np.random.default_rng(0)
     if not (folder / "store").exists():
         with StoreWriter(folder / "store", {"description": "generated"}) as writer:
@@ -49,7 +53,7 @@ def generate(folder: Path, images: int, boxes: int) -> None:
                 xyxy = np.concatenate([corner, corner + rng.integers(32, 200, (boxes, 2))], axis=1)
                 scores = np.sort(rng.random(boxes))[::-1]
                 writer.append(f"{number:012d}.jpg", number + 1, (640, 480), xyxy, scores=scores)
-    if not (folder / "proposals.json").exists():
+    if as_json and not (folder / "proposals.json").exists():
         write_coco(ProposalStore.open(folder / "store"), folder / "proposals.json")
 
 
@@ -154,6 +158,67 @@ def forget(path: Path) -> None:
         os.close(descriptor)
 
 
+def open_together(folder: Path, workers: int, read: bool) -> list[dict[str, float]]:
+    """What each of several fresh processes measures that open a store at the same moment."""
+    command = [sys.executable, __file__, "--worker", "read" if read else "open", "--folder", str(folder)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, **pipes) for _ in range(workers)]
+
+    def together(answer: bool) -> list[str]:
+        """Wait for a line of each, then let all go on."""
+        lines = [worker.stdout.readline() for worker in started if worker.stdout]
+        for worker in started if answer else []:
+            assert worker.stdin
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+        return lines
+
+    together(answer=True)  # all have imported
+    if read:
+        together(answer=True)  # all have read
+    measured = together(answer=True)
+    for worker in started:
+        worker.wait()
+    return [json.loads(line) for line in measured]
+
+
+def work(folder: Path, read: bool) -> None:
+    """One of the processes of :func:`open_together`."""
+    before = resident()
+
+    def meet(text: str = "") -> None:
+        print(text, flush=True)
+        sys.stdin.readline()
+
+    meet()
+    start = time.perf_counter()
+    store = ProposalStore.open(folder / "store")
+    numbers = {"open_s": time.perf_counter() - start, "peak_mb": peak() - before}
+    if read:
+        for image in range(len(store)):
+            store.boxes(image).sum()
+        meet()
+        private = rollup("Private_Clean") + rollup("Private_Dirty")
+        numbers |= {"pss_mb": rollup("Pss"), "private_mb": private, "rss_mb": resident()}
+    meet(json.dumps(numbers))
+
+
+def report_workers(folder: Path, workers: int) -> str:
+    """Lines on a first use, a later one, and reading."""
+    lines = []
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["XDG_CACHE_HOME"] = cache
+        forget(folder / "store")
+        for text, read in (("first use", False), ("opened again", False), ("all images read by all", True)):
+            rows = open_together(folder, workers, read)
+            worst = {key: max(row[key] for row in rows) for key in rows[0]}
+            told = ", ".join(f"{key} {value:.3g}" for key, value in worst.items())
+            lines.append(f"{workers} workers, {text}: at most {told}")
+            if read:
+                lines[-1] += f"; pss of all together {sum(row['pss_mb'] for row in rows):.0f} MB"
+    return "\n".join(lines)
+
+
 HEAD = {
     "open_s": "open, s",
     "open_mb": "open, MB",
@@ -188,21 +253,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="keep the generated files there (default: removed)")
     parser.add_argument("--readers", nargs="+", choices=list(READERS), default=list(READERS))
     parser.add_argument("--generate-only", action="store_true")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="measure the store alone, by so many processes"
+    )
     parser.add_argument("--measure", choices=list(READERS), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=("open", "read"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
+    if args.worker:
+        work(args.folder, args.worker == "read")
+        return 0
     if args.measure:
         print("measured " + json.dumps(measure(args.measure, args.folder)))
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         start = time.perf_counter()
-        generate(folder, args.images, args.boxes)
+        generate(folder, args.images, args.boxes, as_json=not args.workers)
         sizes = [
             sum(file.stat().st_size for file in folder.glob(name)) / 1e6 for name in ("store/*", "*.json")
         ]
         print(f"{args.images} images x {args.boxes} boxes: store {sizes[0]:,.0f} MB, json {sizes[1]:,.0f} MB")
         print(f"generated in {time.perf_counter() - start:.0f} s", flush=True)
         if args.generate_only:
+            return 0
+        if args.workers:
+            print(report_workers(folder, args.workers))
             return 0
         rows = []
         for reader in args.readers:
