@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import mmcv
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from aligndet.common.errors import InputError
-from aligndet.common.images import UnreadableImageError, list_images, refuse_too_large
+from aligndet.common.images import list_images
 from aligndet.common.images.folders import holds_image, is_image
 from aligndet.common.images.kinds import is_hidden
+from aligndet.common.images.replaced import Replaced
 from aligndet.common.notices import warn
 from aligndet.registry import DATASETS
 
@@ -32,9 +32,8 @@ class ImageFolder(BaseDataset):
 
     The images are those of ``data_root/split`` where that folder exists and nothing but other splits lies
     beside it (ImageNet: ``train`` and ``val``), else all below ``data_root``: one path changes from ImageNet
-    to images of one's own, and a class may be called ``train``. Which of both was taken is said. An image
-    that cannot be decoded, or is too large, is named in the log, once per loading process, and another takes
-    its place; training goes on.
+    to images of one's own, and a class may be called ``train``. Which of both was taken is said. Another
+    image takes the place of one that is bad: see :class:`aligndet.common.images.replaced.Replaced`.
 
     Args:
         data_root: the folder; a list file or COCO json names images that lie elsewhere.
@@ -54,7 +53,7 @@ class ImageFolder(BaseDataset):
         below = Path(data_root).expanduser()
         self.folder = _chosen(below, split)
         self.with_label = with_label
-        self._unreadable: set[str] = set()
+        self.bad_images = Replaced()
         super().__init__(data_root=str(below), **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -92,26 +91,8 @@ class ImageFolder(BaseDataset):
         return [numbers[name.split("/")[0]] for name in names]
 
     def prepare_data(self, idx: int) -> Any:
-        """One image through the pipeline; None (mmengine takes another) where it cannot be decoded."""
-        path = self.get_data_info(idx)["img_path"]
-        if path in self._unreadable and not self.test_mode:
-            return None
-        try:
-            refuse_too_large(Path(path))
-            return super().prepare_data(idx)
-        except Exception as error:
-            if self.test_mode or (not isinstance(error, UnreadableImageError) and _decodes(path)):
-                raise  # the pipeline's own fault
-            self._unreadable.add(path)
-            warn(f"{path} cannot be read ({type(error).__name__}: {error}); another image takes its place")
-            return None
-
-
-def _decodes(path: str) -> bool:
-    try:
-        return mmcv.imread(path) is not None
-    except Exception:  # every backend has its own errors
-        return False
+        """One image through the pipeline; None (mmengine takes another) where it is bad."""
+        return self.bad_images.prepared(self, idx, super().prepare_data)
 
 
 def _chosen(root: Path, split: str) -> Path:

@@ -12,9 +12,10 @@ from mmdet.datasets import BaseDetDataset
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
-from aligndet.box_domain.data.loading import MisfitError, ProposalInstances
+from aligndet.box_domain.data.loading import ProposalInstances
 from aligndet.common.errors import InputError
-from aligndet.common.images import UnreadableImageError, most_pixels, read_image
+from aligndet.common.images import most_pixels
+from aligndet.common.images.replaced import Replaced
 from aligndet.common.notices import warn
 from aligndet.proposals.formats import read_proposals
 from aligndet.proposals.looked_at import look_at_images
@@ -35,8 +36,8 @@ class ProposalDataset(BaseDetDataset):
     columns, held in memory and shared with forked workers.
 
     Classes are read from the file: one (``proposal``), or one per cluster. Images without a proposal are left
-    out, unless ``filter_cfg`` says otherwise. An image that is gone, cannot be read, or has another size than
-    its proposals is named, once per loading process, and another takes its place; training goes on.
+    out, unless ``filter_cfg`` says otherwise. Another image takes the place of one that is bad: see
+    :class:`aligndet.common.images.replaced.Replaced`.
 
     Args:
         args, kwargs: as mmdet's BaseDetDataset; ``serialize_data`` has no meaning here.
@@ -57,7 +58,7 @@ class ProposalDataset(BaseDetDataset):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("filter_cfg", {"filter_empty_gt": True, "min_size": 1})
-        self._unusable: set[int] = set()
+        self.bad_images = Replaced()
         super().__init__(*args, **kwargs)
 
     def full_init(self) -> None:
@@ -99,6 +100,7 @@ class ProposalDataset(BaseDetDataset):
         """Keep these images, or the first ``indices``, or the last ``-indices``."""
         self.full_init()
         self.rows = self._subset(self.rows, indices)
+        self.bad_images.forget()
 
     def get_subset(self, indices: Sequence[int] | int) -> ProposalDataset:
         """Make a copy with these images, which shares the proposals."""
@@ -149,22 +151,8 @@ class ProposalDataset(BaseDetDataset):
         return osp.join(self.data_prefix.get("img", ""), self.proposals.file_name(row))
 
     def prepare_data(self, idx: int) -> Any:
-        """One image through the pipeline; None (mmengine takes another) where it cannot be used."""
-        if self.test_mode:
-            return super().prepare_data(idx)
-        row = int(self.rows[idx])
-        if row in self._unusable:
-            return None
-        try:
-            return super().prepare_data(idx)
-        except Exception as error:
-            path = self._image_path(row)
-            if not isinstance(error, MisfitError) and ("://" in path or _is_readable(path)):
-                raise  # the pipeline's own fault
-            self._unusable.add(row)
-            count = len(self._unusable)
-            warn(f"{path} cannot be used ({error}); another image takes its place ({count} so far)")
-            return None
+        """One image through the pipeline; None (mmengine takes another) where it is bad."""
+        return self.bad_images.prepared(self, idx, super().prepare_data)
 
     def _check_images(self) -> None:
         """Look at some of the images, so that a wrong folder fails here and not in a worker."""
@@ -175,14 +163,6 @@ class ProposalDataset(BaseDetDataset):
         looked.refuse_most(self.ann_file, folder, KEYS)
         for text in looked.warnings():
             warn(text)
-
-
-def _is_readable(path: str) -> bool:
-    try:
-        read_image(Path(path))
-    except UnreadableImageError:
-        return False
-    return True
 
 
 def _classes(store: ProposalStore) -> tuple[str, ...]:

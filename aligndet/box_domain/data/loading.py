@@ -11,11 +11,12 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
 from aligndet.common.errors import InputError
+from aligndet.common.images import UnreadableImageError
 from aligndet.proposals.looked_at import misfit
 from aligndet.registry import TRANSFORMS
 
 
-class MisfitError(ValueError):
+class MisfitError(UnreadableImageError):
     """The image on disk is not the one that proposals were made on."""
 
 

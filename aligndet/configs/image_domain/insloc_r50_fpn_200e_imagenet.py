@@ -67,5 +67,4 @@ optim_wrapper = dict(
 )
 param_scheduler = [dict(type="CosineAnnealingLR", by_epoch=True, begin=0, end=epochs, T_max=epochs)]
 auto_scale_lr = dict(enable=False, base_batch_size=256)
-custom_hooks = [dict(type="aligndet.CountUnreadableHook")]
 default_hooks = dict(checkpoint=dict(interval=5, max_keep_ckpts=3))

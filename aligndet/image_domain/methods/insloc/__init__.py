@@ -4,9 +4,9 @@
 ``encoder``, ``box_augmentation``, ``key_queue`` and ``shuffle``; ``export`` names what detectors take over.
 """
 
-from aligndet.image_domain.methods.insloc.dataset import CompositeFolder, CountUnreadableHook
+from aligndet.image_domain.methods.insloc.dataset import CompositeFolder
 from aligndet.image_domain.methods.insloc.export import METHOD
 from aligndet.image_domain.methods.insloc.model import InsLoc
 from aligndet.image_domain.methods.insloc.transforms import CopyAndPaste
 
-__all__ = ["METHOD", "CompositeFolder", "CopyAndPaste", "CountUnreadableHook", "InsLoc"]
+__all__ = ["METHOD", "CompositeFolder", "CopyAndPaste", "InsLoc"]

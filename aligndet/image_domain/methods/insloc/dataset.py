@@ -6,22 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.hooks import Hook
 
-from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
-from aligndet.common.notices import warn
+from aligndet.common.images.bad import TooManyBadError
+from aligndet.common.images.replaced import Replaced
 from aligndet.image_domain.folder import ImageFolder
-from aligndet.registry import DATASETS, HOOKS
+from aligndet.registry import DATASETS
 
 
 @DATASETS.register_module()
 class CompositeFolder(ImageFolder):
     """Images of a folder, plain and nested or in the ImageNet layout, each with backgrounds.
 
-    The backgrounds are drawn uniformly with replacement from the whole set. A file that is no readable
-    image is replaced by another one, wherever it was drawn, and counted once (:attr:`num_unreadable`).
+    The backgrounds are drawn uniformly with replacement from the whole set. A bad image is replaced by
+    another one, wherever it was drawn, and counted once.
 
     Args:
         data_root: see ImageFolder.
@@ -35,22 +33,14 @@ class CompositeFolder(ImageFolder):
     def __init__(self, data_root: str, num_backgrounds: int = 2, **kwargs: Any) -> None:
         self.num_backgrounds = num_backgrounds
         super().__init__(data_root, **kwargs)
-
-    def full_init(self) -> None:
-        """List the images; which of them cannot be read is kept where worker processes share it."""
-        super().full_init()
-        self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
-
-    @property
-    def num_unreadable(self) -> int:
-        """Images found unreadable so far, by any worker of this process."""
-        return int(self._bad.sum())
+        self.bad_images = Replaced(by_pipeline=False)
 
     def prepare_data(self, idx: int) -> Any:
-        """One item through the pipeline; None, for which mmengine draws another, where it cannot be read."""
-        image = self._read(idx)
-        if image is None:
-            return None
+        """One item through the pipeline; None, for which mmengine draws another, where it is bad."""
+        return self.bad_images.prepared(self, idx, self._item)
+
+    def _item(self, idx: int) -> Any:
+        image = self.read(idx)
         info = self.get_data_info(idx)
         info.update(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
         info["backgrounds"] = [self._any_image() for _ in range(self.num_backgrounds)]
@@ -60,40 +50,18 @@ class CompositeFolder(ImageFolder):
         """A readable image, uniformly.
 
         Raises:
-            InputError: as many draws as the set has images (at least 100) gave none.
+            TooManyBadError: as many draws as the set has images (at least 100) gave none.
         """
         for _ in range(max(100, len(self))):
-            image = self._read(int(np.random.randint(len(self))))
-            if image is not None:
-                return image
-        raise InputError(
-            f"{self.folder}: {self.num_unreadable} of {len(self)} images cannot be read, and no other was "
-            "found (config key train_dataloader.dataset.data_root)"
-        )
+            idx = int(np.random.randint(len(self)))
+            if self.bad_images.marks(self)[idx]:
+                continue
+            try:
+                return self.read(idx)
+            except UnreadableImageError as error:
+                self.bad_images.mark(self, idx, error)
+        raise TooManyBadError(f"{self.folder}: no image can be read")
 
-    def _read(self, idx: int) -> np.ndarray | None:
-        if self._bad[idx]:
-            return None
-        path = self.get_data_info(idx)["img_path"]
-        try:
-            return read_image(Path(path))
-        except UnreadableImageError as error:
-            self._bad[idx] = True
-            warn(f"{path} cannot be read ({error}); another image takes its place")
-            return None
-
-
-@HOOKS.register_module()
-class CountUnreadableHook(Hook):
-    """Say after each epoch how many images could not be read, and log it as ``train/unreadable_images``."""
-
-    priority = "LOW"
-
-    def after_train_epoch(self, runner: Any) -> None:
-        """Ask the data set; one that does not count is passed over."""
-        count = getattr(runner.train_dataloader.dataset, "num_unreadable", None)
-        if count is None:
-            return
-        runner.message_hub.update_scalar("train/unreadable_images", count)
-        if count:
-            warn(f"{count} of the images could not be read; others took their places")
+    def read(self, idx: int) -> np.ndarray:
+        """One image, (H, W, 3) uint8 BGR."""
+        return read_image(Path(self.get_data_info(idx)["img_path"]))

@@ -2,19 +2,17 @@
 
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MessageHub
 from mmengine.registry import DATASETS, init_default_scope
 from torch.utils.data import DataLoader
 
-from aligndet.common.errors import InputError
-from aligndet.image_domain.methods.insloc import CompositeFolder, CountUnreadableHook
+from aligndet.common.images.bad import TooManyBadError
+from aligndet.image_domain.methods.insloc import CompositeFolder
 from aligndet.training.run import load_config
 
 ROOT = Path(__file__).parents[4]
@@ -70,33 +68,28 @@ def test_bad_images_are_replaced_and_counted_once(tmp_path: Path) -> None:
             item = dataset[number]
             assert grey(item["img"]) in range(10, 50, 10)
             assert all(grey(background) in range(10, 50, 10) for background in item["backgrounds"])
-    assert dataset.num_unreadable == 2
+    assert int(dataset.bad_images.marks(dataset).sum()) == 2
 
 
 def test_no_readable_image_at_all_is_an_error(tmp_path: Path) -> None:
     write_images(tmp_path, 1)
     (tmp_path / "broken.jpg").write_bytes(b"not an image")
     dataset = raw(tmp_path)
-    dataset._bad[:] = True
-    with pytest.raises(InputError, match="2 of 2 images cannot be read"):
+    dataset.bad_images.marks(dataset)[:] = True
+    with pytest.raises(TooManyBadError, match="no image can be read"):
         dataset._any_image()
 
 
-def test_workers_share_the_count_and_the_hook_reports_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_workers_mark_what_this_process_reads(tmp_path: Path) -> None:
     write_images(tmp_path, 4)
     (tmp_path / "empty.png").touch()
     dataset = raw(tmp_path)
+    dataset.bad_images.share(dataset)
     loader: DataLoader = DataLoader(dataset, batch_size=5, num_workers=1, collate_fn=list)
     assert len(next(iter(loader))) == 5
-    assert dataset.num_unreadable == 1, "found in the worker, known here"
-    hub = MessageHub("insloc")
-    runner = SimpleNamespace(train_dataloader=loader, message_hub=hub)
-    CountUnreadableHook().after_train_epoch(runner)
-    assert hub.get_scalar("train/unreadable_images").current() == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[-1] == "warning: 1 of the images could not be read; others took their places"
+    marked = dataset.bad_images.marks(dataset).nonzero().flatten().tolist()
+    assert marked == [0], "found in the worker, known here"
+    assert dataset.bad_images.reason(dataset, 0) == "file is empty"
 
 
 @pytest.fixture(scope="module")
