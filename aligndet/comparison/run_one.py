@@ -56,15 +56,13 @@ def train_and_score(folder: Path) -> dict[str, Any]:
         The content of ``result.json``: ``metrics[set][measure]`` in 0..1, seconds, and ``diverged``: the
         weights became NaN or infinite, for which every measure is 0.
     """
-    from aligndet.common.checkpoints import plain_data_loads
     from aligndet.comparison.hooks import DivergedError
     from aligndet.comparison.score import no_scores
 
     runner, eval_loaders = build_runner(folder)
     begin = time.perf_counter()
     try:
-        with plain_data_loads():
-            runner.train()
+        runner.train()
     except DivergedError as error:
         print(f"diverged: {error}", flush=True)
         metrics = {name: no_scores() for name in eval_loaders}

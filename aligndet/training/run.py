@@ -11,7 +11,6 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from aligndet.common.checkpoints import plain_data_loads
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.modules import unregistered
@@ -108,8 +107,7 @@ def _run(runner: Runner, console: Console, max_iters: int | None) -> ProgressHoo
     runner.register_hook(progress)
     error: BaseException | None = None
     try:
-        with plain_data_loads():
-            runner.train()
+        runner.train()
     except BaseException as raised:
         error = raised
         raise

@@ -9,7 +9,6 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from aligndet.box_domain.pretrainer import BoxDomainPretrainer
-from aligndet.common.checkpoints import plain_data_loads
 from aligndet.common.console import Console
 from aligndet.comparison.compare import compare
 from aligndet.comparison.question import make_settings
@@ -87,8 +86,7 @@ def test_compare(tmp_path: Path) -> None:
     started = next(path.parent for path in results if path.parent.name.startswith("aligndet"))
     assert "Load checkpoint from" in (started / "log.txt").read_text()
     runner, _ = build_runner(started)
-    with plain_data_loads():
-        runner.load_or_resume()
+    runner.load_or_resume()
     weights = runner.model.state_dict()
     initial = torch.load(tmp_path / "pre.pth", weights_only=True)["state_dict"]
     assert torch.equal(weights["backbone.conv1.weight"], initial["online.backbone.conv1.weight"])

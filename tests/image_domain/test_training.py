@@ -14,7 +14,6 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from aligndet.common.checkpoints import plain_data_loads
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.keys import candidates
 from aligndet.training.cpu import DistributedOnCPU, without_gpu
@@ -85,8 +84,7 @@ def test_resume_goes_on_where_the_run_stopped(tmp_path: Path) -> None:
     train(copy.deepcopy(config))
     first = torch.load(tmp_path / "work" / "epoch_1.pth", weights_only=False)
     config.train_cfg.max_epochs, config.experiment_name = 2, f"again_{tmp_path.name}"
-    with plain_data_loads():
-        model: Any = build_runner(config, resume="auto").train()
+    model: Any = build_runner(config, resume="auto").train()
     assert first["meta"]["iter"] == 2
     second = torch.load(tmp_path / "work" / "epoch_2.pth", weights_only=False)
     assert second["meta"]["iter"] == 4
