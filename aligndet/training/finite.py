@@ -42,7 +42,7 @@ class FiniteHook(Hook):
         patience: so many steps in a row end the run.
     """
 
-    priority = "VERY_HIGH"
+    priority = "HIGH"  # behind what puts a resumed run where it was, before all that follows the weights
 
     def __init__(self, patience: int = PATIENCE) -> None:
         self.patience = patience

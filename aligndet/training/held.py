@@ -87,10 +87,19 @@ def _wrappers(runner: Any) -> list[Any]:
 
 def _modules(runner: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, module in _model(runner).named_modules():
-        kinds = {kind.__name__ for kind in type(module).__mro__}
-        paths = [path for kind, paths in HELD.items() if kind in kinds for path in paths]
+        paths = _paths(module)
         if paths:
             yield name, {path: _plain(getattr(*_owner(module, path))) for path in paths}
+
+
+def owners(module: nn.Module) -> list[tuple[Any, str]]:
+    """List what a module keeps outside of parameters and buffers: whose attribute it is, and which."""
+    return [_owner(module, path) for path in _paths(module)]
+
+
+def _paths(module: nn.Module) -> list[str]:
+    kinds = {kind.__name__ for kind in type(module).__mro__}
+    return [path for kind, paths in HELD.items() if kind in kinds for path in paths]
 
 
 def _owner(module: Any, path: str) -> tuple[Any, str]:

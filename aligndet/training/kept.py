@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import torch
 from mmengine.model import BaseAveragedModel
 from torch import Tensor, nn
+
+from aligndet.training.held import owners
 
 
 class Kept:
     """Copies what a forward pass changes of a model, so that it can be put back.
 
-    That is every buffer (statistics of norms, queues of keys) and the weights of averages that a model moves
-    by itself (InsLoc's and MoCo's key network).
+    That is every buffer (statistics of norms, queues of keys), the weights of averages that a model moves by
+    itself (InsLoc's and MoCo's key network), and what modules hold in Python (:mod:`.held`).
 
     Args:
         model: watched as it is now; buffers that it replaces by others are found, new ones are not.
@@ -24,6 +29,8 @@ class Kept:
         averages = [module for module in modules if isinstance(module, BaseAveragedModel)]
         self._weights = list({id(p): p for module in averages for p in module.parameters()}.values())
         self._copies: list[Tensor | None] = []
+        self._held = [place for module in modules for place in owners(module)]
+        self._held_copies: list[Any] = []
 
     def tensors(self) -> list[Tensor | None]:
         """List what is kept, as it is now."""
@@ -41,26 +48,29 @@ class Kept:
     @torch.no_grad()
     def keep(self) -> None:
         """Copy the present state over the copy of before."""
+        self._held_copies = [copy.deepcopy(getattr(owner, name)) for owner, name in self._held]
         now = self.tensors()
         if not self._copies:
             self._copies = [None] * len(now)
         for place, value in enumerate(now):
-            copy = self._copies[place]
-            if value is None or copy is None or _differ(copy, value):
+            kept = self._copies[place]
+            if value is None or kept is None or _differ(kept, value):
                 self._copies[place] = None if value is None else value.detach().clone()
             else:
-                copy.copy_(value)
+                kept.copy_(value)
 
     @torch.no_grad()
     def put_back(self) -> None:
         """Make the state what it was when it was kept."""
+        for (owner, name), held in zip(self._held, self._held_copies, strict=True):
+            setattr(owner, name, held)
         for place, value in enumerate(self.tensors()):
-            copy = self._copies[place]
-            if value is not None and copy is not None and not _differ(copy, value):
-                value.copy_(copy)
+            kept = self._copies[place]
+            if value is not None and kept is not None and not _differ(kept, value):
+                value.copy_(kept)
             else:  # a buffer that was replaced; weights never are
                 module, name = self._buffers[place]
-                module._buffers[name] = None if copy is None else copy.clone()
+                module._buffers[name] = None if kept is None else kept.clone()
 
 
 def _is_mask(module: nn.Module, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel, ExponentialMovingAverage
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from mmengine.optim.optimizer import amp_optimizer_wrapper
@@ -20,6 +20,8 @@ from torch.utils.data import DataLoader
 
 from aligndet.common.errors import InputError
 from aligndet.common.finite import STEP_APPLIED
+from aligndet.training.checkpoint_hook import WholeCheckpointHook
+from aligndet.training.cpu import DistributedOnCPU
 from aligndet.training.finite import DivergedError, FiniteHook
 
 State = dict[str, torch.Tensor]
@@ -36,6 +38,7 @@ class Net(BaseModel):
         self.average = ExponentialMovingAverage(self.out, 0.5)
         self.register_buffer("queue", torch.zeros(8, 4))
         self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+        self.swav = SwAVLoss()
 
     def forward(self, inputs: torch.Tensor, data_samples: list[Any], mode: str = "loss") -> State:
         kind = data_samples[0].kind
@@ -43,6 +46,7 @@ class Net(BaseModel):
         self.average.update_parameters(self.out)
         with torch.no_grad():
             self.queue.copy_(torch.cat([hidden * (torch.nan if kind == "queue" else 1), self.queue])[:8])
+            self.swav.queue = self.queue[:2].clone()
         loss = self.out(hidden).square().mean()
         if kind == "gradient":
             loss = loss + (0 * self.out.weight).sum().sqrt()
@@ -51,6 +55,12 @@ class Net(BaseModel):
         if kind == "unmatched":
             raise ValueError("matrix contains invalid numeric entries")
         return {"loss_box": loss, "positives": loss.new_ones(())}
+
+
+class SwAVLoss(nn.Module):
+    """Keeps a queue as no buffer, under the name of mmpretrain's that does."""
+
+    queue: torch.Tensor | None = None
 
 
 class Record(Hook):
@@ -74,6 +84,8 @@ class Record(Hook):
 
 def state_of(runner: Any) -> State:
     state = {name: value.clone() for name, value in runner.model.state_dict().items()}
+    model = getattr(runner.model, "module", runner.model)
+    state["held"] = torch.zeros(0) if model.swav.queue is None else model.swav.queue
     wrapper = runner.optim_wrapper
     for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
         for place, kept in enumerate(one.optimizer.state.values()):
@@ -278,10 +290,8 @@ class Rate(Hook):
 def test_weights_that_are_not_finite_never_replace_a_good_checkpoint(tmp_path: Path) -> None:
     runner = runner_of(tmp_path, ["good"] * 4, plain_descent)
     runner.register_hook(Rate())
-    runner.register_hook(CheckpointHook(interval=1, by_epoch=False, max_keep_ckpts=2))
-    with pytest.raises(
-        DivergedError, match=r"step 2: .* no longer finite; the last good checkpoint is .*iter_1"
-    ):
+    runner.register_hook(WholeCheckpointHook(interval=1, by_epoch=False, max_keep_ckpts=1))
+    with pytest.raises(DivergedError, match=r"step 2, .* no longer .*the last good checkpoint is .*iter_1"):
         run(runner)
     state = torch.load(tmp_path / "iter_1.pth", weights_only=False)["state_dict"]
     assert all(value.isfinite().all() for name, value in state.items() if name != "mask")
@@ -299,3 +309,34 @@ def test_a_start_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     model.out.bias.data[1] = torch.inf
     with pytest.raises(InputError, match=r"weights that training starts from: out.bias is not finite"):
         run(runner_of(tmp_path, ["good"], model=model))
+
+
+def one_of_two(rank: int, folder: Path) -> None:
+    """Be one of two processes, of which the second alone meets bad batches."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+    )
+    kinds = ["good", *(["pixels", "queue", "good", "gradient", "pixels"] if rank else ["good"] * 5)]
+    torch.manual_seed(0)
+    model = DistributedOnCPU(Net(), broadcast_buffers=False)
+    runner = runner_of(folder / f"work{rank}", kinds, model=model)
+    record = Record()
+    runner.register_hook(record)
+    with pytest.raises(DivergedError) as told:
+        run(runner, patience=2)
+    told_to = {"states": record.states, "applied": record.applied, "told": str(told.value)}
+    torch.save(told_to, folder / f"told{rank}.pth")
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_agree_on_what_is_bad_and_name_it(tmp_path: Path) -> None:
+    torch.multiprocessing.start_processes(one_of_two, (tmp_path,), nprocs=2, start_method="fork")
+    ranks = [torch.load(tmp_path / f"told{rank}.pth", weights_only=False) for rank in (0, 1)]
+    for rank in ranks:
+        assert rank["applied"] == [True, False]
+        assert same(rank["states"][1], rank["states"][2])
+        assert "step 3: loss" in rank["told"]
+        assert "photos/2.jpg" in rank["told"]
+    assert ranks[0]["told"] == ranks[1]["told"]
+    weights = [rank["states"][2]["module.out.weight"] for rank in ranks]
+    assert torch.equal(*weights)
