@@ -29,7 +29,7 @@ def base_config(settings: Settings) -> tuple[Config, tuple[str, ...]]:
     sets = (settings.train, settings.report, settings.tune)
     classes = class_names(*(read_labels(data.annotations) for data in sets))
     for key in ("model", "train_dataloader", "val_dataloader", "optim_wrapper"):
-        if key not in config:
+        if not config.get(key):  # None, too: a config that never validates
             raise InputError(f"{settings.config}: no {key!r}; give a whole fine-tune config")
     add_imports(config, settings.imports)
     if not set_num_classes(config.model, len(classes)):

@@ -258,6 +258,15 @@ def test_a_model_without_a_backbone_of_its_own_cannot_freeze_it(ask: Settings) -
         base_config(replace(ask, config=str(path), freeze_backbone=True))
 
 
+@pytest.mark.parametrize("key", ["train_dataloader", "val_dataloader", "optim_wrapper"])
+def test_a_part_that_the_config_sets_to_none_is_named(ask: Settings, key: str) -> None:
+    """Such as the loader of a config that never validates."""
+    path = Path(ask.config).with_name("without.py")
+    path.write_text(f"_base_ = {str(ask.config)!r}\n{key} = None\n")
+    with pytest.raises(InputError, match=f"without.py: no '{key}'; give a whole fine-tune config"):
+        base_config(replace(ask, config=str(path)))
+
+
 def test_a_frozen_tridentnet_keeps_its_three_branches() -> None:
     config = read_config("mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py").model.backbone
     config.init_cfg = None
