@@ -11,6 +11,7 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, content_stamp, image_size
+from aligndet.common.images.outside import refuse_outside
 from aligndet.proposals.store import ProposalStore
 
 #: Images looked at, evenly spread; of the first so many, the bytes are read and hashed.
@@ -78,7 +79,11 @@ def look_at_images(store: ProposalStore, rows: np.ndarray, folder: Path) -> Look
     Args:
         store: the proposals. rows: (n,) the images of it that are used.
         folder: that its file names are relative to.
+
+    Raises:
+        InputError: names lead out of the folder.
     """
+    refuse_names_outside(store, folder, rows)
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int))].tolist()
     with ThreadPoolExecutor(THREADS) as pool:
         kinds = list(
@@ -88,6 +93,22 @@ def look_at_images(store: ProposalStore, rows: np.ndarray, folder: Path) -> Look
         name: [text for kind, text in kinds if kind == name] for name in ("missing", "resized", "changed")
     }
     return Looked(len(chosen), *(tuple(texts) for texts in by_kind.values()))
+
+
+def refuse_names_outside(store: ProposalStore, folder: Path, rows: np.ndarray | None = None) -> None:
+    """Refuse images of a store, or these of them, that lie outside of a folder.
+
+    Most stores have no name that is worth a closer look.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    letters, begins = store.columns["names"], store.columns["name_offsets"][:-1]
+    dots = letters == ord(".")
+    odd = (letters[begins] == ord("/")).any() or (letters == ord("\\")).any() or (dots[1:] & dots[:-1]).any()
+    if odd:
+        chosen = range(len(store)) if rows is None else rows.tolist()
+        refuse_outside((store.file_name(row) for row in chosen), folder, store.path or "proposals")
 
 
 def _kind(store: ProposalStore, row: int, folder: Path, hashed: bool) -> Sequence[str]:

@@ -9,6 +9,7 @@ from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, read_image
 from aligndet.evaluation.recall import ImageFinder, ranked_rows
 from aligndet.proposals.boxes import iou_matrix
+from aligndet.proposals.looked_at import refuse_names_outside
 from aligndet.proposals.store import ProposalStore
 from aligndet.visualization.drawing import Colour, caption, draw_boxes, fit, instance_colour, montage
 
@@ -45,8 +46,9 @@ def draw_proposals(
         (H, W, 3) uint8 BGR; above each image its name and numbers.
 
     Raises:
-        InputError: none of the images can be read, or none is labelled.
+        InputError: none of the images can be read, or none is labelled; or names lead out of their folder.
     """
+    refuse_names_outside(proposals, images)
     tiles: list[np.ndarray] = []
     labelled = None if truth is None else ImageFinder(truth)
     for image in np.random.default_rng(seed).permutation(len(proposals)).tolist():

@@ -23,6 +23,7 @@ from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.layout import META, OPTIONAL
+from aligndet.proposals.looked_at import refuse_names_outside
 from aligndet.proposals.store import ProposalStore, is_store
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -91,11 +92,15 @@ class ClusterJob:
         images: the folder its file names are relative to.
         extract: images and xywh boxes to features, as :class:`.box_features.BoxFeatures`.
         options: of the clustering.
+
+    Raises:
+        InputError: file names lead out of the folder.
     """
 
     def __init__(
         self, proposals: ProposalStore, images: Path, extract: Extract, options: ClusterOptions
     ) -> None:
+        refuse_names_outside(proposals, images)
         self.proposals, self.images, self.extract, self.options = proposals, images, extract, options
         self.ids = np.full(proposals.num_boxes, TODO, dtype=np.int32)
         self.codebook: Codebook | None = None

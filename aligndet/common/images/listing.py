@@ -10,6 +10,7 @@ from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
 from aligndet.common.images.folders import add_folder
 from aligndet.common.images.kinds import SUFFIXES, is_hidden
+from aligndet.common.images.outside import MEND, is_outside, outside_allowed, refuse_outside
 from aligndet.common.labels.coco import read_coco_tables
 from aligndet.common.labels.images import image_entries
 from aligndet.common.notices import warn
@@ -38,7 +39,8 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[ImageTabl
         The images, and the folder that their names are relative to.
 
     Raises:
-        InputError: no such file or folder, no image in it, or it is no list of images.
+        InputError: no such file or folder, no image in it, it is no list of images, or it names images that
+            lie outside of their folder (:func:`.outside.allowing_outside`).
     """
     source = Path(source)
     if source.is_dir():
@@ -48,6 +50,7 @@ def list_images(source: Path, image_root: Path | None = None) -> tuple[ImageTabl
     elif source.is_file():
         table = _of_coco(source)
         root = image_root or (_guess_root(source, table) if len(table) else source.parent)
+        refuse_outside((entry.file_name for entry in table), root, source)
     elif glob.has_magic(os.fspath(source)):
         table, root = _of_pattern(source, image_root)
     else:
@@ -101,8 +104,8 @@ def _of_list(source: Path, image_root: Path | None) -> tuple[ImageTable, Path]:
         raise InputError(f"{source}: expected an image on each line; {paths[0][:80]} is not in {root}")
     table = ImageTable()
     for number, path in enumerate(paths, start=1):
-        if os.path.isabs(path) or path.startswith(".."):
-            raise InputError(f"{source}, line {number}: {path} is not below {root}")
+        if is_outside(path, root) and not outside_allowed():
+            raise InputError(f"{source}, line {number}: {path} is not below {root}; {MEND}")
         table.add(Path(path).as_posix(), number)
     return table.without_equal_names(), root
 

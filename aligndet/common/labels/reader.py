@@ -9,12 +9,13 @@ from pathlib import Path
 
 from aligndet.common import notices
 from aligndet.common.errors import InputError
+from aligndet.common.images.outside import MEND, outside, outside_allowed
 from aligndet.common.json_stream import is_packed, open_text
 from aligndet.common.labels.coco import read_coco_tables
 from aligndet.common.labels.file import LabelFile
 from aligndet.common.labels.kinds import Kind, kind_of
 from aligndet.common.labels.mend import mend
-from aligndet.common.labels.report import Note
+from aligndet.common.labels.report import Note, Notes
 from aligndet.common.labels.sizes import find_sizes, only_folder
 from aligndet.common.labels.voc import read_voc_tables
 from aligndet.common.labels.yolo import read_yolo_tables
@@ -66,7 +67,20 @@ def inspect_labels(
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder; expected labels")
     folder = only_folder(images)
-    return _read(path, folder, split, proposals, _state(path))
+    labels = _read(path, folder, split, proposals, _state(path))
+    return labels if folder is None else _inside(labels, folder)
+
+
+def _inside(labels: LabelFile, folder: Path) -> LabelFile:
+    """Refuse, in the report, names that lead out of the folder of images."""
+    notes = Notes()
+    for row, name in outside(labels.names, folder):
+        what = f"has 'file_name' {name}, outside of {folder}; expected a name in it: {MEND}"
+        notes.refuse(what, f"images[{int(labels.image_places[row])}]", mend="")
+    if not list(notes):
+        return labels
+    report = replace(labels.report, notes=[*labels.report.notes, *notes])
+    return replace(labels, report=report, sound=False)
 
 
 def _state(path: Path) -> tuple[int, int] | None:
@@ -83,15 +97,17 @@ def _read(
     if state is None or proposals:
         return _read_now(path, images, split, proposals)
     if kind_of(path) is Kind.COCO:  # has no splits; images are asked only for what it lacks
-        split, plain = "", _kept(path, None, "", state, os.getcwd())
+        split, plain = "", _kept(path, None, "", state, os.getcwd(), outside_allowed())
         if plain.sound and (plain.sizes > 0).all():
             return plain
-    return _kept(path, images, split, state, os.getcwd())
+    return _kept(path, images, split, state, os.getcwd(), outside_allowed())
 
 
 @lru_cache(maxsize=4)
-def _kept(path: Path, images: Path | None, split: str, state: tuple[int, int], folder: str) -> LabelFile:
-    """Labels that several checks of one command read; ``state`` and ``folder`` tell when they are others."""
+def _kept(
+    path: Path, images: Path | None, split: str, state: tuple[int, int], folder: str, outside: bool
+) -> LabelFile:
+    """Labels that several checks of one command read; what follows ``split`` tells when they are others."""
     return _read_now(path, images, split, False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aligndet.common.images.outside import outside
 from aligndet.common.images.reading import UnreadableImageError, image_size
 from aligndet.common.labels.tables import Tables
 
@@ -19,7 +20,7 @@ def find_sizes(tables: Tables, images: Path | None) -> None:
     if images is None:
         return
     for number, name in enumerate(tables.names):
-        if min(tables.sizes[2 * number : 2 * number + 2]) > 0:
+        if min(tables.sizes[2 * number : 2 * number + 2]) > 0 or any(outside([name], images)):
             continue
         file = images / name
         if not file.is_file():

@@ -12,6 +12,7 @@ import yaml
 from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
 from aligndet.common.images.folders import add_folder
+from aligndet.common.images.outside import outside_allowed
 from aligndet.common.images.reading import UnreadableImageError, image_size
 from aligndet.common.labels.kinds import YAML, yaml_in
 from aligndet.common.labels.tables import Tables
@@ -150,17 +151,18 @@ def _class_list(*folders: Path) -> dict[int, str]:
 
 def _add_image(tables: Tables, place: int, image: Path, text: Path, used: set[int]) -> None:
     assert tables.folder is not None
+    name = os.path.relpath(image, tables.folder)
+    if name.startswith("..") and not outside_allowed():
+        tables.notes.refuse(
+            f"is not below {tables.folder}; give its folder (--images, --train-images, --val-images), or "
+            "--allow-outside",
+            str(image),
+        )
+        return
     try:
         width, height = image_size(image)
     except UnreadableImageError as error:
         tables.notes.left_out(f"images that cannot be read ({error})", str(image))
-        return
-    name = os.path.relpath(image, tables.folder)
-    if name.startswith(".."):
-        tables.notes.refuse(
-            f"is not below {tables.folder}; give its folder (--images, --train-images, --val-images)",
-            str(image),
-        )
         return
     tables.add_image(place + 1, Path(name).as_posix(), width, height, place)
     if not text.is_file():
