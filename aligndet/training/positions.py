@@ -39,7 +39,7 @@ class Placed(NamedTuple):
 
 
 def extend(thing: Any, **methods: Any) -> None:
-    """Give an object a class of its own, with methods that call those of the class it had, ``plain_class``."""
+    """Give an object a class of its own; its methods call those of the class it had, ``plain_class``."""
     kind = type(thing)
     about = {"__module__": kind.__module__, "__doc__": kind.__doc__, "plain_class": kind}
     thing.__class__ = type(kind.__name__, (kind,), {**about, **methods})

@@ -7,11 +7,16 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.registry import DATA_SAMPLERS, METRICS
+from torch.utils.data import RandomSampler
 
 import aligndet  # noqa: F401
-from aligndet.training.run import load_config
-from tests.small import NARROW_INSLOC, tiny
-from tests.training.exact import by_steps, differing
+from aligndet.training.run import build_runner, load_config
+from tests.small import tiny
+from tests.small_coco import make_coco
+from tests.training.exact import by_steps, differing, run, unequal
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "configs" / "_base_"
@@ -85,3 +90,137 @@ def test_steps_go_on_in_the_order_of_an_endless_sampler(box_domain: Config, tmp_
     box_domain.train_dataloader.sampler = {"type": "InfiniteSampler", "shuffle": True}
     by_steps(box_domain, 9)
     assert not differing(box_domain, tmp_path, 9, 7)
+
+
+@pytest.fixture
+def fine_tuning(tmp_path: Path) -> Config:
+    """A small RetinaNet on 8 labelled images, its weights averaged; the rate follows the validation."""
+    labels = [str(make_coco(tmp_path, count, seed)) for seed, count in enumerate((8, 2))]
+    keys = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
+    pack = [{"type": "PackDetInputs", "meta_keys": keys}]
+    pipeline = [
+        {"type": "LoadImageFromFile"},
+        {"type": "LoadAnnotations", "with_bbox": True},
+        {"type": "Resize", "scale": (64, 64), "keep_ratio": True},
+    ]
+    flip = [*pipeline, {"type": "RandomFlip", "prob": 0.5}, *pack]
+    data = {"type": "CocoDataset", "data_prefix": {"img": f"{tmp_path}/images"}}
+    data["metainfo"] = {"classes": ("red", "green")}
+    model = tiny()
+    model.bbox_head.num_classes = 2
+    config = {
+        "default_scope": "mmdet",
+        "model": model,
+        "train_dataloader": {
+            "batch_size": 2,
+            "num_workers": 0,
+            "sampler": {"type": "DefaultSampler", "shuffle": True},
+            "dataset": {**data, "ann_file": labels[0], "pipeline": flip},
+        },
+        "val_dataloader": {
+            "batch_size": 2,
+            "num_workers": 0,
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "dataset": {**data, "ann_file": labels[1], "pipeline": [*pipeline, *pack], "test_mode": True},
+        },
+        "val_evaluator": {"type": "NoBetter"},
+        "val_cfg": {},
+        "train_cfg": {"by_epoch": True, "max_epochs": 2},
+        "optim_wrapper": {"optimizer": {"type": "AdamW", "lr": 0.001}},
+        "param_scheduler": [
+            {
+                "type": "ReduceOnPlateauParamScheduler",
+                "param_name": "lr",
+                "monitor": "score",
+                "rule": "greater",
+                "patience": 0,
+            }
+        ],
+        "custom_hooks": [{"type": "EMAHook"}],
+        "randomness": {"seed": 3},
+    }
+    return Config(config)
+
+
+def test_fine_tuning_goes_on_with_averages_and_an_order_that_asks_global_generators(
+    fine_tuning: Config, tmp_path: Path
+) -> None:
+    """torch's RandomSampler draws from the global generator, of which a resumed run has another one."""
+    fine_tuning.train_dataloader.sampler = {"type": "RandomOrder"}
+    assert not differing(fine_tuning, tmp_path, 8, 6)
+
+
+def test_fine_tuning_by_steps_validates_first(fine_tuning: Config, tmp_path: Path) -> None:
+    """The checkpoint of step 6 is written before the validation that lowers the rate."""
+    by_steps(fine_tuning, 8)
+    fine_tuning.train_cfg.val_interval = 2
+    assert not differing(fine_tuning, tmp_path, 8, 6)
+
+
+def test_gradients_between_updates_and_what_modules_keep(fine_tuning: Config, tmp_path: Path) -> None:
+    """Five steps make an update; image sizes change with the third step, and stay in Python."""
+    fine_tuning.optim_wrapper.accumulative_counts = 5
+    resize = {"type": "BatchSyncRandomResize", "random_size_range": (64, 160), "interval": 3}
+    fine_tuning.model.data_preprocessor.batch_augments = [resize]
+    assert not differing(fine_tuning, tmp_path, 8, 4)
+
+
+def test_a_capped_run_goes_on_to_its_whole_length(box_domain: Config, tmp_path: Path) -> None:
+    run(box_domain, tmp_path / "whole")
+    run(box_domain, tmp_path / "capped", stop=3)
+    run(box_domain, tmp_path / "resumed", tmp_path / "capped" / "iter_3.pth")
+    assert not unequal(tmp_path / "whole" / "iter_10.pth", tmp_path / "resumed" / "iter_10.pth")
+
+
+def test_the_number_of_a_batch_in_its_epoch(box_domain: Config, tmp_path: Path) -> None:
+    run(box_domain, tmp_path / "whole", stop=3)
+    box_domain.work_dir, box_domain.experiment_name = str(tmp_path / "on"), tmp_path.name
+    runner = build_runner(box_domain, resume=str(tmp_path / "whole" / "iter_3.pth"))
+    numbers: list[int] = []
+    runner.register_hook(Numbers(numbers))
+    runner.train()
+    assert numbers == [3, 4, 0, 1, 2, 3, 4]
+
+
+def test_what_is_not_exact_is_named(
+    fine_tuning: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cached = {"type": "CachedMixUp", "img_scale": (64, 64), "max_cached_images": 4}
+    fine_tuning.train_dataloader.dataset.pipeline.insert(2, cached)
+    fine_tuning.work_dir, fine_tuning.experiment_name = str(tmp_path / "on"), tmp_path.name
+    build_runner(fine_tuning)
+    assert capsys.readouterr().err.count("not bit for bit") == 1
+
+
+class Numbers(Hook):
+    """Keeps the number of every batch."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.numbers = numbers
+
+    def after_train_iter(
+        self, runner: object, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
+        self.numbers.append(batch_idx)
+
+
+@METRICS.register_module()
+class NoBetter(BaseMetric):
+    """Says after every validation that nothing was gained."""
+
+    default_prefix = None
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results += list(data_samples)
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        return {"score": 1.0}
+
+
+@DATA_SAMPLERS.register_module()
+class RandomOrder(RandomSampler):
+    """torch's sampler as mmengine builds samplers."""
+
+    def __init__(self, dataset: Any, seed: int | None = None) -> None:
+        super().__init__(dataset)
+        self.dataset = dataset
