@@ -52,6 +52,7 @@ def pretrain(
     iters: int | None = None,
     epochs: int | None = None,
     max_iters: int | None = None,
+    nan_patience: int = 3,
     backend: str | None = None,
     backend_options: Mapping[str, Any] | None = None,
     max_per_image: int | None = None,
@@ -91,6 +92,7 @@ def pretrain(
         percent, seeds, lr, compare_iters: of the comparison.
         allow_leak: compare although images of ``val`` are in ``train``.
         iters, epochs: of the box domain. max_iters: most iterations of every training.
+        nan_patience: bad steps in a row that end a training.
         image_options, box_options, finetune_options: dotted config keys and their values.
         workers, gpus, amp, seed: of the machine, and of everything random.
         imports: modules that register classes of your own.

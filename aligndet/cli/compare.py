@@ -22,7 +22,7 @@ Interrupted? The same command goes on.
 SETTINGS = (
     *("train", "val", "images", "train_images", "val_images", "search_on", "percent", "iters", "lr"),
     *("workers", "loaders", "threads", "seeds", "search_seeds", "batch", "schedule"),
-    *("save_every", "keep_checkpoints", "freeze_backbone", "imports", "allow_leak", "out"),
+    *("save_every", "keep_checkpoints", "nan_patience", "freeze_backbone", "imports", "allow_leak", "out"),
 )
 
 
@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--keep-checkpoints", action="store_true", help="keep the last checkpoint of each run")
     text = "train neck and heads only, for every start (cheaper)"
     add("--freeze-backbone", action="store_true", help=text)
+    options.add(parser, "--nan-patience")
     options.add(parser, "--out", "default work_dirs/compare", default=Path("work_dirs/compare"))
     options.add(parser, "--allow-leak")
     options.add(parser, "--dry-run")

@@ -62,6 +62,13 @@ TABLE: dict[str, dict[str, Any]] = {
     "--iters": {"type": positive, "metavar": "N", "help": "iterations of training"},
     "--epochs": {"type": positive, "metavar": "N", "help": "epochs of training"},
     "--max-iters": {"type": positive, "metavar": "N", "help": "iterations of every training, at most"},
+    "--nan-patience": {
+        "type": positive,
+        "default": 3,
+        "metavar": "N",
+        "help": "steps in a row that may be not finite (none is applied), until a training ends",
+        "more": "default 3",
+    },
     "--allow-leak": {
         "action": "store_true",
         "help": "go on although images of --val are in --train; verdicts say so",

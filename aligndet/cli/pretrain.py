@@ -81,6 +81,7 @@ def _add_length(group: argparse._ArgumentGroup) -> None:
     options.add(group, "--iters", "of the box domain")
     options.add(group, "--epochs", "of the box domain")
     options.add(group, "--max-iters")
+    options.add(group, "--nan-patience")
     options.add_workers(group)
     options.add(group, "--gpus", "default: one process", default=0)
     options.add(group, "--amp")

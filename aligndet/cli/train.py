@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from this checkpoint, or without a value from the newest readable one in the work dir",
     )
     options.add(parser, "--max-iters")
+    options.add(parser, "--nan-patience")
     options.add(parser, "--seed", "default: the config's, else 0", default=None)
     options.add(parser, "--cfg-options")
     options.add(parser, "--trust")
@@ -157,7 +158,7 @@ def _train(config: Any, args: argparse.Namespace, console: Console) -> TrainResu
     from aligndet.training.run import train
 
     amp = args.amp_dtype if args.amp else None
-    return train(config, amp, args.auto_scale_lr, args.resume, args.max_iters, console)
+    return train(config, amp, args.auto_scale_lr, args.resume, args.max_iters, console, args.nan_patience)
 
 
 def _summary(result: TrainResult) -> str:

@@ -1,20 +1,14 @@
-"""Hooks of a run: freeze the backbone, report progress, stop when weights are no longer numbers."""
+"""Hooks of a run: freeze the backbone, report progress."""
 
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from aligndet.box_domain.freezing import freeze, hold_still
 from aligndet.common.files import write_json
-
-
-class DivergedError(RuntimeError):
-    """Says that the weights hold NaN or infinity, so that training on is pointless."""
 
 
 class FreezeBackboneHook(Hook):
@@ -37,17 +31,13 @@ class FreezeBackboneHook(Hook):
 
 
 class WatchHook(Hook):
-    """Writes ``{"iter", "max_iters", "seconds"}`` about every second, and raises :class:`DivergedError`.
+    """Writes ``{"iter", "max_iters", "seconds_per_iter"}`` about every second.
 
     It also ends a run whose starter is gone, so that starting the comparison again does not meet it.
-
-    A loss that is not finite is only a reason to look: under AMP such a step is skipped and harmless. The
-    weights decide.
     """
 
-    def __init__(self, path: Path, check_every: int = 10) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.check_every = check_every
         self._begin = self._last = time.perf_counter()
         self._first_iter = 0
         self._starter = os.getppid()
@@ -59,9 +49,7 @@ class WatchHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Report, and check the loss of every tenth iteration."""
-        if self.every_n_train_iters(runner, self.check_every) or runner.iter + 1 == runner.max_iters:
-            self._check(runner, outputs)
+        """Report."""
         if os.getppid() != self._starter:
             raise SystemExit("the process that started this run is gone; start the comparison again to go on")
         now = time.perf_counter()
@@ -71,12 +59,3 @@ class WatchHook(Hook):
             rate = (now - self._begin) / max(1, done - self._first_iter)
             progress = {"iter": done, "max_iters": runner.max_iters, "seconds_per_iter": rate}
             write_json(self.path, progress, durable=False)
-
-    def _check(self, runner: Any, outputs: Any) -> None:
-        loss = torch.as_tensor((outputs or {}).get("loss", 0.0))
-        if bool(torch.isfinite(loss).all()):
-            return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        for name, parameter in model.named_parameters():
-            if not bool(torch.isfinite(parameter).all()):
-                raise DivergedError(f"iteration {runner.iter + 1}: loss {loss.item()}, {name} is not finite")

@@ -39,6 +39,7 @@ def make_settings(
     threads: int = 1,
     loaders: int = 0,
     save_every: int | None = None,
+    nan_patience: int = 3,
     keep_checkpoints: bool = False,
     freeze_backbone: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
@@ -63,6 +64,7 @@ def make_settings(
         InputError: names the option and what was expected; nothing is written.
     """
     least = {"--seeds": seeds, "--search-seeds": search_seeds, "--workers": workers, "--threads": threads}
+    least["--nan-patience"] = nan_patience
     for name, value in least.items():
         if value < 1:
             raise InputError(f"{name} {value}: expected at least 1")
@@ -91,6 +93,7 @@ def make_settings(
         threads=threads,
         loaders=loaders,
         save_every=save_every,
+        nan_patience=nan_patience,
         keep_checkpoints=keep_checkpoints,
         freeze_backbone=freeze_backbone,
         cfg_options=dict(cfg_options or {}),

@@ -12,6 +12,7 @@ from aligndet.common.errors import InputError
 from aligndet.common.labels.reader import class_names, read_labels
 from aligndet.comparison.settings import EvalSet, Settings
 from aligndet.scopes import default_scope
+from aligndet.training.finite import PATIENCE
 from aligndet.transfer.finetune import point_dataset, set_num_classes
 
 
@@ -116,6 +117,8 @@ def run_config(
     config.resume = False
     config.pop("auto_scale_lr", None)
     config.compare_freeze_backbone = settings.freeze_backbone
+    if settings.nan_patience != PATIENCE:  # else it decides nothing, and is no part of the run's key
+        config.compare_nan_patience = settings.nan_patience
     _set_runtime(config, iters, settings)
     return config
 

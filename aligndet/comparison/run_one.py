@@ -30,12 +30,14 @@ def build_runner(folder: Path) -> tuple[Any, dict[str, Any]]:
 
     from aligndet.common.configs import read_config
     from aligndet.comparison.hooks import FreezeBackboneHook, WatchHook
+    from aligndet.training.finite import PATIENCE as BAD_STEPS
     from aligndet.training.runner import runner_of
 
     config = read_config(str(folder / "config.py"))
     eval_loaders, freeze = config.pop("compare_eval"), config.pop("compare_freeze_backbone", False)
+    bad_steps = config.pop("compare_nan_patience", BAD_STEPS)
     config.work_dir = str(folder / "train")
-    runner = runner_of(config, goes_on=True)
+    runner = runner_of(config, goes_on=True, nan_patience=bad_steps)
     runner.register_hook(WatchHook(folder / "progress.json"), priority="VERY_LOW")
     if not len(runner.train_dataloader.dataset):
         raise InputError(
@@ -53,11 +55,11 @@ def train_and_score(folder: Path) -> dict[str, Any]:
     """Train the run in ``folder`` and score it.
 
     Returns:
-        The content of ``result.json``: ``metrics[set][measure]`` in 0..1, seconds, and ``diverged``: the
-        weights became NaN or infinite, for which every measure is 0.
+        The content of ``result.json``: ``metrics[set][measure]`` in 0..1, seconds, and ``diverged``: steps
+        in a row were not finite, or the weights became so, for which every measure is 0.
     """
-    from aligndet.comparison.hooks import DivergedError
     from aligndet.comparison.score import no_scores
+    from aligndet.training.finite import DivergedError
 
     runner, eval_loaders = build_runner(folder)
     begin = time.perf_counter()

@@ -54,6 +54,7 @@ class Settings:
         threads: torch threads per run.
         loaders: data loader processes per run; 0 loads in the training process.
         save_every: iterations between resumable checkpoints; None is a quarter of the run.
+        nan_patience: steps in a row that may be not finite, before a run counts as diverged.
         keep_checkpoints: keep each run's last checkpoint instead of deleting it.
         freeze_backbone: train neck and heads only, for all starts: several times cheaper on a CPU.
         cfg_options: mmdet's ``--cfg-options``, applied before everything above.
@@ -79,6 +80,7 @@ class Settings:
     threads: int = 1
     loaders: int = 0
     save_every: int | None = None
+    nan_patience: int = 3
     keep_checkpoints: bool = False
     freeze_backbone: bool = False
     cfg_options: dict[str, Any] = field(default_factory=dict)

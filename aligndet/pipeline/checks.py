@@ -89,7 +89,8 @@ def _check_paths(question: Question) -> None:
 
 
 def _check_numbers(question: Question) -> None:
-    least = {"seeds": 1, "iters": 1, "epochs": 1, "max_iters": 1, "compare_iters": 1, "compare_batch": 1}
+    counts = ("seeds", "nan_patience", "iters", "epochs", "max_iters", "compare_iters", "compare_batch")
+    least = dict.fromkeys(counts, 1)
     for item in fields(question):
         value = getattr(question, item.name)
         if item.name in least and value is not None and value < least[item.name]:

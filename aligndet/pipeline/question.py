@@ -14,7 +14,7 @@ from aligndet.common.errors import InputError, nearest
 #: How fields are called on the command line, where that is not ``--name``.
 LABELS = {"detector": "DETECTOR", "images": "IMAGES"}
 #: Fields that change how fast or where work is done, and not what comes out of it.
-NOT_DECISIVE = ("out", "workers", "gpus", "imports", "trust")
+NOT_DECISIVE = ("out", "workers", "gpus", "imports", "trust", "nan_patience")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Question:
         compare_iters, compare_batch, compare_schedule: of each run of the comparison; None is its default.
         allow_leak: compare although images of ``val`` are in ``train``.
         iters, epochs: length of box-domain pre-training; None keeps the recipe's.
-        max_iters: most iterations of every training.
+        max_iters: most iterations of every training. nan_patience: bad steps in a row that end one.
         workers: processes that search proposals, and runs of the comparison at a time; 0 is all cores.
         gpus: processes of each training; 0 or 1 is one. amp: mixed precision. seed: of everything.
         backend, backend_options: of the proposals' search. max_per_image, min_side, max_side: of its boxes
@@ -71,6 +71,7 @@ class Question:
     iters: int | None = None
     epochs: int | None = None
     max_iters: int | None = None
+    nan_patience: int = 3
     workers: int = 0
     gpus: int = 0
     amp: bool = False

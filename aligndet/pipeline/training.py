@@ -30,6 +30,7 @@ class TrainingRequest:
         gpus: processes; 0 or 1 is this one.
         amp: mixed precision. seed: where the config has none. max_iters: at most so many iterations.
         imports: modules of the user's, which the config that is run imports.
+        nan_patience: steps in a row that may be not finite.
     """
 
     work_dir: str
@@ -38,6 +39,7 @@ class TrainingRequest:
     seed: int = 0
     gpus: int = field(default=0, metadata=NOT_DECISIVE)
     imports: tuple[str, ...] = field(default=(), metadata=NOT_DECISIVE)
+    nan_patience: int = field(default=3, metadata=NOT_DECISIVE)
 
 
 def train_config(config: Any, name: str, request: TrainingRequest) -> Any:
@@ -63,7 +65,8 @@ def train_config(config: Any, name: str, request: TrainingRequest) -> Any:
     from aligndet.training.run import train
 
     amp = "float16" if request.amp else None
-    return train(config, amp=amp, resume="auto", max_iters=request.max_iters)
+    length, patience = request.max_iters, request.nan_patience
+    return train(config, amp=amp, resume="auto", max_iters=length, nan_patience=patience)
 
 
 def _in_processes(file: Path, request: TrainingRequest) -> dict[str, Any]:
@@ -75,6 +78,7 @@ def _in_processes(file: Path, request: TrainingRequest) -> dict[str, Any]:
         *("-m", __name__, str(file), str(result)),
         *(["--amp"] if request.amp else []),
         *(["--max-iters", str(request.max_iters)] if request.max_iters else []),
+        *("--nan-patience", str(request.nan_patience)),
     ]
     result.unlink(missing_ok=True)
     with signals_unwind(signal.SIGTERM, signal.SIGUSR1):
@@ -94,6 +98,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--amp", action="store_true")
     parser.add_argument("--max-iters", type=int)
+    parser.add_argument("--nan-patience", type=int, default=3)
     args = parser.parse_args(argv)
     end_with_parent(os.getppid())
     put_current_folder_last()
@@ -102,7 +107,8 @@ def main(argv: Sequence[str]) -> None:
 
     config = load_config(args.config)
     config.launcher = "pytorch"
-    result = train(config, amp="float16" if args.amp else None, resume="auto", max_iters=args.max_iters)
+    amp, patience = "float16" if args.amp else None, args.nan_patience
+    result = train(config, amp=amp, resume="auto", max_iters=args.max_iters, nan_patience=patience)
     if os.environ.get("RANK", "0") == "0":
         write_json(args.result, as_plain(result))
 

@@ -20,6 +20,7 @@ from aligndet.image_domain.normalisation import check_normalisation
 from aligndet.scopes import scope_of
 from aligndet.training.config import load_config, wrap_config
 from aligndet.training.cpu import without_gpu
+from aligndet.training.finite import PATIENCE
 from aligndet.training.length import StopAfter, cap
 from aligndet.training.progress import ProgressHook
 from aligndet.training.runner import runner_of
@@ -63,6 +64,7 @@ def train(
     resume: str | None = None,
     max_iters: int | None = None,
     console: Console | None = None,
+    nan_patience: int = PATIENCE,
 ) -> TrainResult:
     """Run a config.
 
@@ -74,16 +76,23 @@ def train(
             job that torchrun or slurm starts again goes on from the newest, where there is one.
         max_iters: stop after so many steps, whatever the config says.
         console: tells the progress; None tells nobody (but see :mod:`aligndet.training.progress`).
+        nan_patience: steps in a row that may be not finite; none of them is applied.
 
     Raises:
         InputError: the config or an argument is wrong, see :func:`build_runner`; another run works in the
             work dir.
         Stopped: a signal asked the run to end; it is saved.
+        DivergedError: patience is at its end, or the weights are not finite.
     """
     begin = time.monotonic()
     with alone_in(Path(config.work_dir)), warnings_of_a_run() as told, scope_of(config):
         runner = build_runner(
-            config, amp=amp, auto_scale_lr=auto_scale_lr, resume=resume, max_iters=max_iters
+            config,
+            amp=amp,
+            auto_scale_lr=auto_scale_lr,
+            resume=resume,
+            max_iters=max_iters,
+            nan_patience=nan_patience,
         )
         progress = _run(runner, console or Console(quiet=True), max_iters)
     latest = noted_checkpoint(Path(config.work_dir))
@@ -123,6 +132,7 @@ def build_runner(
     auto_scale_lr: bool = False,
     resume: str | None = None,
     max_iters: int | None = None,
+    nan_patience: int = PATIENCE,
 ) -> Runner:
     """Check a config and build its runner with model and data; arguments as :func:`train`.
 
@@ -137,7 +147,8 @@ def build_runner(
     if not torch.cuda.is_available():
         without_gpu(config)
     try:
-        runner = runner_of(config, goes_on=resume == "auto" or was_started_again())
+        goes_on = resume == "auto" or was_started_again()
+        runner = runner_of(config, goes_on, nan_patience)
         images = runner.train_loop.dataloader
         if isinstance(runner, Runner):  # others build it with the model, in their strategy
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

@@ -71,6 +71,7 @@ def request_of(question: Question) -> BoxDomainRequest:
         amp=question.amp,
         seed=question.seed,
         gpus=question.gpus,
+        nan_patience=question.nan_patience,
     )
 
 

@@ -27,6 +27,7 @@ class CompareRequest:
         work_dir: of the comparison.
         percent, seeds, lr, iters, batch, schedule, allow_leak: see :class:`..question.Question`.
         options: dotted keys and values. workers: runs at a time. imports: of every run.
+        nan_patience: steps in a row of a run that may be not finite.
     """
 
     detector: str
@@ -46,6 +47,7 @@ class CompareRequest:
     options: dict[str, Any] = field(default_factory=dict)
     workers: int = field(default=1, metadata=NOT_DECISIVE)
     imports: tuple[str, ...] = field(default=(), metadata=NOT_DECISIVE)
+    nan_patience: int = field(default=3, metadata=NOT_DECISIVE)
 
 
 def plan(question: Question) -> Stage | None:
@@ -84,6 +86,7 @@ def request_of(question: Question) -> CompareRequest:
         options=question.finetune_options,
         workers=question.workers or usable_cores(),
         imports=question.imports,
+        nan_patience=question.nan_patience,
     )
 
 
@@ -132,6 +135,7 @@ def settings(request: CompareRequest, checked: bool = False) -> Any:
         workers=request.workers,
         cfg_options=_options(request, checked),
         imports=request.imports,
+        nan_patience=request.nan_patience,
         out=request.work_dir,
     )
 

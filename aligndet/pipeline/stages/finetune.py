@@ -34,6 +34,7 @@ def plan(question: Question) -> Stage | None:
             amp=question.amp,
             seed=question.seed,
             gpus=question.gpus,
+            nan_patience=question.nan_patience,
         ),
         outputs=(OUT,),
         tokens=(f"{OUT}/last_checkpoint",),

@@ -52,6 +52,7 @@ def _request(question: Question) -> ImageDomainRequest:
         seed=question.seed,
         max_iters=question.max_iters,
         gpus=question.gpus,
+        nan_patience=question.nan_patience,
         imports=question.imports,
     )
 
