@@ -28,7 +28,11 @@ def _sound(value: Tensor) -> bool:
     return bool(finite.all()) or bool((value[~finite] == -torch.inf).all() and (value[finite] == 0).all())
 
 
-def refuse_not_finite(tensors: Mapping[str, Any], where: str, advice: str) -> None:
+#: What to do about a file of such weights.
+DIVERGED = "the training that wrote it diverged; take an earlier checkpoint"
+
+
+def refuse_not_finite(tensors: Mapping[str, Any], where: str, advice: str = DIVERGED) -> None:
     """Refuse weights that are no numbers.
 
     Args:

@@ -7,6 +7,7 @@ from mmengine.config import ConfigDict
 
 from aligndet.common.checkpoints import write_checkpoint
 from aligndet.common.files import content_hash
+from aligndet.common.finite import refuse_not_finite
 from aligndet.image_domain.backbones import backbone_config, build_backbone
 from aligndet.image_domain.convert import check_style, convert
 from aligndet.image_domain.sources import load_source
@@ -29,6 +30,7 @@ def fit_start(checkpoint: Path, name: str, model: Any, out_dir: Path) -> tuple[P
     Raises:
         CheckpointError: it is of another detector.
         NoMatchError: it is of another backbone.
+        InputError: a tensor of it is not finite.
     """
     source = read_checkpoint(checkpoint)
     if has_heads(source):
@@ -36,6 +38,7 @@ def fit_start(checkpoint: Path, name: str, model: Any, out_dir: Path) -> tuple[P
         covers = report.summary()
     else:
         state, covers = fit_backbone(checkpoint, model)
+    refuse_not_finite(state, f"--start {name}={checkpoint}")
     out = out_dir / f"{name}-{content_hash(checkpoint)[:12]}.pth"
     write_checkpoint(out, state, {"aligndet": {"source": checkpoint.name}})
     return out, covers

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aligndet.common.checkpoints import CheckpointError, checkpoint_bytes
 from aligndet.common.files import write_bytes
+from aligndet.common.finite import refuse_not_finite
 from aligndet.image_domain.keys import Match, candidates
 from aligndet.image_domain.normalisation import Normalisation
 from aligndet.image_domain.sources import Source
@@ -61,6 +62,7 @@ def convert(
 
     Raises:
         NoMatchError: nothing matches; without ``allow_partial`` less than ``min_match``, or a shape differs.
+        InputError: a tensor is not finite.
     """
     wanted = {key: tuple(value.shape) for key, value in backbone.state_dict().items()}
     offered = {key: tuple(value.shape) for key, value in source.tensors.items()}
@@ -74,6 +76,7 @@ def convert(
             f"{describe(best)}\nIs it another architecture, depth or width? "
             "Pass --allow-partial (or lower --min-match) to keep the rest at random."
         )
+    refuse_not_finite({key: source.tensors[key] for _, key in best.pairs}, source.name)
     state = {target: _to_float(source.tensors[key]) for target, key in best.pairs}
     rivals = [m for m in matches if m.fraction == best.fraction and set(m.pairs) != set(best.pairs)]
     tied = tuple(m.renaming.source for m in rivals)

@@ -29,6 +29,7 @@ from aligndet.common.checkpoints import (
 )
 from aligndet.common.configs import read_config
 from aligndet.common.errors import InputError
+from aligndet.common.finite import refuse_not_finite
 from aligndet.common.trust import trusted, trusting
 from aligndet.image_domain import convert
 from aligndet.image_domain.backbones import backbone_config, build_backbone
@@ -120,7 +121,8 @@ def export(
         What became of each tensor.
 
     Raises:
-        InputError: the checkpoint holds no detector or backbone that fits; nothing is written.
+        InputError: the checkpoint holds no detector or backbone that fits, or one that is not finite; nothing
+            is written.
     """
     out = Path(out)
     given = config if config is None or isinstance(config, Config) else read_config(str(config))
@@ -128,6 +130,7 @@ def export(
         question = Question(read_checkpoint(Path(checkpoint)), network, given, allow_partial)
         with scope_of(question.whole_config()):
             state, report, meta = _exporter(question.source)(question)
+    refuse_not_finite(state, str(question.source.path))
     if out.suffix != SAFETENSORS:
         write_checkpoint(out, state, meta)
     if safetensors or out.suffix == SAFETENSORS:

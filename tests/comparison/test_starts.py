@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from torchvision.models import resnet18
 
 from aligndet.common.checkpoints import CheckpointError
+from aligndet.common.errors import InputError
 from aligndet.comparison.starts import fit_start
 from aligndet.image_domain.convert import NoMatchError
 from tests.small import detector
@@ -30,6 +31,15 @@ def test_a_backbone_of_another_depth_is_refused(tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "x.pth")
     with pytest.raises(NoMatchError, match=r"x\.pth fills only"):
         fit_start(tmp_path / "x.pth", "x", detector("retinanet"), tmp_path / "starts")
+
+
+def test_a_start_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    state = MODELS.build(detector("retinanet")).state_dict()
+    state["bbox_head.retina_reg.bias"][3] = torch.inf
+    torch.save({"state_dict": state}, tmp_path / "x.pth")
+    with pytest.raises(InputError, match=r"--start x=.*x\.pth: bbox_head\.retina_reg\.bias is not finite: "):
+        fit_start(tmp_path / "x.pth", "x", detector("retinanet"), tmp_path / "starts")
+    assert not (tmp_path / "starts").exists()
 
 
 def test_another_detector_is_not_taken_for_a_backbone(tmp_path: Path) -> None:

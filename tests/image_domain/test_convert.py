@@ -61,6 +61,16 @@ def test_torchvision_file_into_resnet(tmp_path: Path, resnet18: str, capsys: pyt
         assert torch.equal(value, source[key]), key
 
 
+def test_a_backbone_that_is_not_finite_is_refused(resnet18: str) -> None:
+    tensors = torch.load(resnet18)
+    backbone = build_backbone({"backbone": {"type": "ResNet", "depth": 18}})
+    tensors["fc.bias"][0] = torch.nan  # which no detector takes
+    assert convert(Source("x.pth", tensors), backbone).state
+    tensors["layer1.0.bn1.running_var"][0] = torch.inf
+    with pytest.raises(InputError, match=r"x\.pth: layer1\.0\.bn1\.running_var is not finite: "):
+        convert(Source("x.pth", tensors), backbone)
+
+
 def test_half_precision_timm_file_into_timm_backbone(tmp_path: Path) -> None:
     state = timm.create_model("tf_efficientnet_lite0").half().state_dict()
     torch.save(state, tmp_path / "fp16.pth")

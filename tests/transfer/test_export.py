@@ -151,6 +151,24 @@ def test_momentum_network(tmp_path: Path) -> None:
     assert report.network == "momentum"
 
 
+@pytest.mark.parametrize(("network", "code"), [("online", 2), ("momentum", 0)])
+def test_weights_that_are_not_finite_are_refused(
+    network: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, state = pretraining("retinanet")
+    head = "bbox_head.retina_reg.weight"
+    bad = state[f"online.{head}"].clone()
+    bad[0, 0, 0, 0] = torch.nan
+    path, out = tmp_path / "pre.pth", tmp_path / "out.pth"
+    torch.save({"meta": {"cfg": text}, "state_dict": {**state, f"online.{head}": bad}}, path)
+    assert main([str(path), str(out), "--network", network]) == code
+    told = capsys.readouterr().err
+    assert out.exists() == (code == 0), told
+    if code:
+        assert told.count("\n") == 1
+        assert f"{path}: {head} is not finite: the training that wrote it diverged" in told
+
+
 def test_other_number_of_classes(tmp_path: Path) -> None:
     """The regressor is repeated for the classes of the config given, not of the one pre-trained."""
     pretrained("faster_rcnn", tmp_path / "pre.pth")
