@@ -387,6 +387,11 @@ def cases(kind: str, count: int) -> Iterator[tuple[Callable[[random.Random, Path
     if kind == "images":
         yield from ((image_case, 20) for _ in range(count // 20))
         return
+    if kind == "stores":
+        from fuzz_stores import store_case
+
+        yield from ((store_case, 1) for _ in range(count))
+        return
     makers = [maker for maker, share in LABELS for _ in range(share)]
     yield from ((makers[number * 37 % len(makers)], 1) for number in range(count))
 
@@ -402,6 +407,8 @@ def fuzz(kind: str, count: int, seed: int, keep: Path | None) -> int:
         found = [(words, fault) for words in make(rng, place) if (fault := fault_of(words))]
         if kind == "images" and (fault := sizes_disagree(place)):
             found.append((["image_size"], fault))
+        if kind == "stores" and (fault := _other_boxes(place)):
+            found.append((["ProposalStore.open"], fault))
         for words, fault in found:
             print(f"{kind} {number} (seed {seed}), {' '.join(words)}: {fault}", flush=True)
         if found and keep:
@@ -413,17 +420,24 @@ def fuzz(kind: str, count: int, seed: int, keep: Path | None) -> int:
     return faults
 
 
+def _other_boxes(place: Path) -> str:
+    from fuzz_stores import other_boxes
+
+    return other_boxes(place)
+
+
 def main() -> int:
     """Fuzz; the exit status says whether there was a fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--labels", type=int, default=1500, help="damaged label and proposal files")
     parser.add_argument("--images", type=int, default=1000, help="damaged images")
+    parser.add_argument("--stores", type=int, default=500, help="damaged proposal stores")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=("labels", "images"))
+    parser.add_argument("--only", choices=("labels", "images", "stores"))
     parser.add_argument("--keep", type=Path, help="folder for the files of faults")
     args = parser.parse_args()
     signal.signal(signal.SIGALRM, too_long)
-    counts = {"labels": args.labels, "images": args.images}
+    counts = {"labels": args.labels, "images": args.images, "stores": args.stores}
     faults = [
         fuzz(kind, count, args.seed, args.keep) for kind, count in counts.items() if args.only in (None, kind)
     ]

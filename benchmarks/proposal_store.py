@@ -267,8 +267,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
-        start = time.perf_counter()
-        generate(folder, args.images, args.boxes, as_json=not args.workers)
+        start, kinds = time.perf_counter(), {READERS[reader] for reader in args.readers if not args.workers}
+        generate(folder, args.images, args.boxes, as_json="json" in kinds)
         sizes = [
             sum(file.stat().st_size for file in folder.glob(name)) / 1e6 for name in ("store/*", "*.json")
         ]

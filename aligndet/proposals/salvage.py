@@ -18,6 +18,7 @@ from aligndet.proposals.blocks import DamagedFiles, file_fault
 from aligndet.proposals.integrity import sound_images
 from aligndet.proposals.job import Job
 from aligndet.proposals.layout import META, OPTIONAL, SKIPPED
+from aligndet.proposals.mapping import read_skipped
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parts import write_part
 from aligndet.proposals.result import ImageProposals
@@ -105,8 +106,7 @@ class SoundImages:
         self._rows = {decode_name(names[ends[row] : ends[row + 1]]): row for row in rows}
         self._skipped: dict[str, str] = {}
         if SKIPPED not in faults:
-            lines = (path / SKIPPED).read_text(encoding="utf-8").splitlines()
-            self._skipped = {row["file_name"]: row["reason"] for row in map(json.loads, lines)}
+            self._skipped = {row["file_name"]: row["reason"] for row in read_skipped(path)}
 
     def other_images(self, table: ImageTable) -> str:
         """Whether the store is of other images than a table, in words; empty where it seems not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from aligndet.common.errors import InputError
 from aligndet.common.image_table import decode_name, encode_name, name_hash
 from aligndet.proposals.first_use import checked_once, forget
 from aligndet.proposals.integrity import DamagedStoreError, find_damage
-from aligndet.proposals.layout import COLUMNS, META, SKIPPED
+from aligndet.proposals.layout import META, SKIPPED
+from aligndet.proposals.mapping import map_columns, read_skipped
 from aligndet.proposals.sense import refuse_senseless, wrong_names
-from aligndet.proposals.store_meta import AGAIN, is_store, read_meta
+from aligndet.proposals.store_meta import AGAIN, is_store, read_meta, usable_info
 
 Array = np.ndarray
 
@@ -50,7 +50,7 @@ class ProposalStore:
         identity: str = "",
     ) -> None:
         self.columns = {name: _frozen(array) for name, array in columns.items() if array is not None}
-        self.info: dict[str, Any] = dict(info or {})
+        self.info = usable_info(info or {})
         self.path = path
         self.offsets, self.sizes = self.columns["offsets"], self.columns["sizes"]
         self.image_ids = self.columns["image_ids"]
@@ -70,7 +70,7 @@ class ProposalStore:
         path = Path(path)
         meta = read_meta(path)
         identity = checked_once(path, meta, lambda: _check(path, meta), known)
-        return cls(_map_all(path, meta), meta["info"], path, identity=identity)
+        return cls(map_columns(path, meta), meta["info"], path, identity=identity)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.path is not None:
@@ -142,9 +142,7 @@ class ProposalStore:
         if self.path is None:
             yield from map(dict, self._skipped)
             return
-        with (self.path / SKIPPED).open("rb") as lines:
-            for line in lines:
-                yield _skipped_row(self.path / SKIPPED, line)
+        yield from read_skipped(self.path)
 
     def verify(self) -> None:
         """Read every file of a mapped store, done before or not, and check all that can be checked.
@@ -183,10 +181,10 @@ def verify_store(path: Path) -> None:
     forget(path)
     meta = read_meta(path)
     _check(path, meta)
-    columns = _map_all(path, meta)
+    columns = map_columns(path, meta)
     if wrong := wrong_names(columns):
         raise InputError(f"{path}/name_hashes.npy: {wrong} names have another hash; {AGAIN}")
-    lines = sum(1 for _ in ProposalStore(columns, path=path).skipped())
+    lines = sum(1 for _ in read_skipped(path))
     if lines != meta.get("skipped", lines):
         raise InputError(f"{path / SKIPPED}: {lines} lines, {META} says {meta['skipped']}; {AGAIN}")
 
@@ -195,42 +193,12 @@ def _check(path: Path, meta: Mapping[str, Any]) -> None:
     """Refuse a store that is damaged or makes no sense."""
     if damage := find_damage(path, meta):
         raise DamagedStoreError(damage)
-    refuse_senseless(path, _map_all(path, meta), _clusters(meta["info"]))
+    refuse_senseless(path, map_columns(path, meta), _clusters(usable_info(meta["info"])))
 
 
 def _clusters(info: Mapping[str, Any]) -> int:
     """Pseudo-classes that a store says it has; 0 where it does not say."""
     return int(info.get("clusters", {}).get("clusters", 0))
-
-
-def _skipped_row(file: Path, line: bytes) -> dict[str, str]:
-    """A line of ``skipped.jsonl``."""
-    try:
-        row = json.loads(line)
-        return {"file_name": str(row["file_name"]), "reason": str(row["reason"])}
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(f"{file}: a line is no skipped image ({line[:60]!r}); {AGAIN}") from error
-
-
-def _map_all(path: Path, meta: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: _map(path, name, meta) for name in COLUMNS if name in meta["columns"]}
-
-
-def _map(path: Path, name: str, meta: Mapping[str, Any]) -> Array:
-    """One column of a store, its type and length checked against ``store.json``."""
-    file, column = path / f"{name}.npy", COLUMNS[name]
-    try:
-        empty = meta["columns"][name] == 0  # an empty file cannot be mapped
-        array = np.load(file, mmap_mode=None if empty else "r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: a column of the store cannot be read ({error}); {AGAIN}") from error
-    expected = (meta["columns"][name], *column.row)
-    if array.dtype != np.dtype(column.dtype) or array.shape != expected:
-        raise InputError(
-            f"{file}: holds {array.dtype} {array.shape}, {META} says {column.dtype} {expected}; "
-            f"the files do not belong together; {AGAIN}"
-        )
-    return array
 
 
 __all__ = ["ProposalStore", "is_store", "verify_store"]

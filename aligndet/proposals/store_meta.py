@@ -59,6 +59,17 @@ def lengths_of(images: int, boxes: int, columns: Mapping[str, Any]) -> dict[str,
     return {name: rows.get(COLUMNS[name].per, columns[name]) for name in columns}
 
 
+def usable_info(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of how boxes were made, without keys that somebody else filled with something else."""
+    usable, clusters = dict(info), info.get("clusters", {})
+    number = clusters.get("clusters", 0) if isinstance(clusters, dict) else None
+    if type(number) is not int or not 0 <= number < 1 << 31 or not _texts(clusters.get("names", [])):
+        del usable["clusters"]
+    if not _texts(info.get("notes", [])):
+        del usable["notes"]
+    return usable
+
+
 def _refuse_version(file: Path, version: Any) -> None:
     if type(version) is int and version > VERSION:
         raise InputError(
@@ -90,11 +101,13 @@ def _fault(meta: Mapping[str, Any]) -> str:
         return "a number of rows is none"
     if columns != lengths_of(meta["images"], meta["boxes"], columns):
         return "the lengths of its columns do not belong together"
-    if not isinstance(meta["info"].get("clusters", {}), dict):
-        return "'info.clusters' is no object"
     if hashes.keys() - {BLOCKS} != {*(f"{name}.npy" for name in columns), SKIPPED}:
         return "'sha256' does not name the store's files"
     return ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _whole(numbers: Iterable[Any]) -> bool:

@@ -158,7 +158,6 @@ def test_a_store_of_before_the_sums_of_blocks_reads_and_is_checked(store: Path) 
         ({"images": 400.0}, "'images' is missing or no int"),
         ({"boxes": -1}, "a number of rows is none"),
         ({"sha256": {}}, "'bytes' does not name the files"),
-        ({"info": {"clusters": 7}}, "'info.clusters' is no object"),
         ({"format": "other"}, "no format 'aligndet-proposals'"),
     ],
 )
@@ -166,6 +165,23 @@ def test_a_store_json_that_does_not_fit_is_refused(store: Path, values: dict, wo
     change(store, **values)
     with pytest.raises(InputError, match=words):
         ProposalStore.open(store)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"clusters": 7},
+        {"clusters": {"clusters": "x"}},
+        {"clusters": {"clusters": 2**31}},
+        {"clusters": {"names": [1]}},
+        {"notes": "of somebody else"},
+    ],
+)
+def test_what_others_wrote_about_their_boxes_is_passed_over(tmp_path: Path, info: dict) -> None:
+    with StoreWriter(tmp_path / "s", {"by": "them", **info}) as writer:
+        writer.append("a.jpg", 1, (9, 9), np.array([[0, 0, 5, 5]]), clusters=np.array([4]))
+    store = ProposalStore.open(tmp_path / "s")
+    assert (store.info, store.num_clusters) == ({"by": "them"}, 5)
 
 
 def test_a_store_json_that_was_edited_is_refused_whatever_its_layout(store: Path) -> None:
