@@ -67,6 +67,8 @@ def pretrain(
     seed: int | None = None,
     imports: Sequence[str] | None = None,
     trust: bool = False,
+    max_bad: float | None = None,
+    allow_outside: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> PretrainResult:
@@ -97,6 +99,8 @@ def pretrain(
         workers, gpus, amp, seed: of the machine, and of everything random.
         imports: modules that register classes of your own.
         trust: read files that can run code.
+        max_bad: percent of the images that may be missing, broken or of another size; None is 1.
+        allow_outside: read images that label files name outside of the folder of images.
         overwrite: begin anew where a run with other options lies.
         quiet: print nothing.
 
@@ -107,12 +111,15 @@ def pretrain(
         InputError: the question is wrong; nothing was done.
         StageError: a stage failed; the same call goes on from there.
     """
-    given = {name: value for name, value in locals().items() if name not in ("overwrite", "quiet")}
+    apart = ("overwrite", "quiet", "max_bad", "allow_outside")
+    given = {name: value for name, value in locals().items() if name not in (*apart, "apart")}
     from aligndet.common.console import Console
+    from aligndet.common.images.bad import limited_to
+    from aligndet.common.images.outside import allowing_outside
     from aligndet.pipeline.question import make_question
     from aligndet.pipeline.runner import run_pipeline
 
-    with trusting(trust):
+    with trusting(trust), limited_to(max_bad), allowing_outside(allow_outside):
         return run_pipeline(make_question(**given), Console(quiet=quiet), overwrite)
 
 
@@ -125,6 +132,8 @@ def make_proposals(
     max_side: int = 0,
     image_root: File | None = None,
     workers: int | None = None,
+    max_bad: float | None = None,
+    allow_outside: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
     **rule: Any,
@@ -145,14 +154,19 @@ def make_proposals(
         max_side: search copies of at most this long side; 0 searches the images as they are.
         image_root: folder that the names in a json are relative to.
         workers: processes; None is one per core.
+        max_bad: percent of the images that may be left out as missing, broken or of another size; None is 1.
+        allow_outside: read images that a json or list names outside of their folder.
         overwrite: replace a store that is there.
         quiet: print nothing.
         rule: fields of :class:`aligndet.proposals.filters.FilterOptions`, such as ``max_per_image``.
 
     Raises:
         InputError: wrong options or images.
+        TooManyBadError: more images than ``max_bad`` are left out; the same call goes on.
     """
     from aligndet.common.errors import InputError, nearest
+    from aligndet.common.images import bad
+    from aligndet.common.images.outside import allowing_outside
     from aligndet.common.machine import usable_cores
     from aligndet.proposals import runner
     from aligndet.proposals.backends import make_backend
@@ -168,17 +182,17 @@ def make_proposals(
             )
     options = ProposalOptions(backend, dict(backend_options or {}), FilterOptions(**rule), max_side)
     make_backend(backend, **options.backend_options)
-    root = None if image_root is None else Path(image_root)
+    source, target, root = Path(images), Path(out), None if image_root is None else Path(image_root)
     mend, processes = False, usable_cores() if workers is None else workers
-    try:
-        there = None if overwrite else finished_store(Path(images), Path(out), options, root)
-        if there is not None:
-            return runner.report_of(there, 0, Path(out))
-    except DamagedStoreError:
-        mend = True
-    return runner.make_proposals(
-        Path(images), Path(out), options, root, workers=processes, progress=not quiet, mend=mend
-    )
+    with bad.limited_to(max_bad), allowing_outside(allow_outside):
+        try:
+            there = None if overwrite else finished_store(source, target, options, root)
+            if there is not None:
+                return runner.report_of(there, 0, target)
+        except DamagedStoreError:
+            mend = True
+        given: dict[str, Any] = {"progress": not quiet, "mend": mend, "max_bad": bad.max_bad()}
+        return runner.make_proposals(source, target, options, root, workers=processes, **given)
 
 
 def export(
@@ -230,6 +244,8 @@ def compare(
     images: File | None = None,
     out: File = "work_dirs/compare",
     trust: bool = False,
+    max_bad: float | None = None,
+    allow_outside: bool = False,
     quiet: bool = True,
     **settings: Any,
 ) -> Results:
@@ -249,6 +265,8 @@ def compare(
         train, val: labels (COCO json). images: folder of their images; or ``train_images``, ``val_images``.
         out: folder of the runs, ``results.json``, ``results.md`` and ``plot.png``.
         trust: read files that can run code.
+        max_bad: percent of the images that may be missing, broken or of another size; None is 1.
+        allow_outside: read images that labels name outside of their folder.
         quiet: print nothing.
         settings: further options of ``aligndet compare``, such as ``percent``, ``seeds``, ``lr``, ``iters``,
             ``imports`` (:func:`aligndet.comparison.question.make_settings`).
@@ -260,6 +278,8 @@ def compare(
 
     from aligndet.common.console import Console
     from aligndet.common.errors import InputError, nearest
+    from aligndet.common.images.bad import limited_to
+    from aligndet.common.images.outside import allowing_outside
     from aligndet.comparison.compare import compare as answer
     from aligndet.comparison.question import make_settings
     from aligndet.comparison.report import write_report
@@ -270,7 +290,7 @@ def compare(
             raise InputError(f"there is no option {name!r}{nearest(name, options)}")
     named = {name: None if file is None else str(file) for name, file in starts.items()}
     given = {"train": str(train), "val": str(val), "images": images, "out": str(out), **settings}
-    with trusting(trust):
+    with trusting(trust), limited_to(max_bad), allowing_outside(allow_outside):
         results = answer(make_settings(config, named, **given), Console(quiet=quiet))
     write_report(results, Path(out))
     return results

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("configs", nargs="*", metavar="CONFIG", help=options.CONFIG_HELP)
     options.add(parser, "--images", "of --proposals; default: generated images")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--proposals", "default: generated ones")
     options.add(parser, "--cfg-options", "of the training")
     add("--zoo", action="store_true", help="the configs of the installed mmdet, one of each family")

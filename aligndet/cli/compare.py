@@ -70,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--freeze-backbone", action="store_true", help=text)
     options.add(parser, "--nan-patience")
     options.add(parser, "--out", "default work_dirs/compare", default=Path("work_dirs/compare"))
+    options.add(parser, "--max-bad")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--allow-leak")
     options.add(parser, "--dry-run")
     options.add(parser, "--trust")

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The labels, the folder of their images, and the page."""
     parser.add_argument("labels", type=paths.existing, metavar="LABELS", help=options.LABELS_HELP)
     options.add(parser, "--images", "compares the size of each")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--split")
     text = "page (.html) or picture to write: boxes drawn on some images"
     parser.add_argument("--page", type=paths.page_out, metavar="FILE", help=text)

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("source", type=paths.existing, metavar="SOURCE", help=help_text)
     add("out", type=paths.json_out, metavar="OUT.json", help="COCO json to write")
     options.add(parser, "--images", "for sizes and names that the labels do not have")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--split")
     text = "what 'bbox' of a COCO json holds, where it is not [x, y, width, height] in pixels"
     add("--boxes", choices=BOXES, default="", help=text)

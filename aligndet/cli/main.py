@@ -121,7 +121,8 @@ def _answer(command: str, words: list[str]) -> int:
     try:
         with _quiet(args.quiet):
             import_modules(args.imports or [])
-            with trusting(trusted() or getattr(args, "trust", False)):
+            trust = trusted() or getattr(args, "trust", False)
+            with trusting(trust), options.of_all_processes(args):
                 result = module.run(args)
     except CommandFailedError as failure:
         result, status = failure.result, failure.status

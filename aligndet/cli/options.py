@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aligndet.cli import paths
@@ -12,6 +14,7 @@ from aligndet.cli.values import (
     key_value,
     not_negative,
     percentage,
+    percentage_or_none,
     positive,
     whole,
 )
@@ -68,6 +71,16 @@ TABLE: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "steps in a row that may be not finite (none is applied), until a training ends",
         "more": "default 3",
+    },
+    "--max-bad": {
+        "type": percentage_or_none,
+        "metavar": "PERCENT",
+        "help": "images that may be missing, broken or of another size; more end the run, its work saved",
+        "more": "default 1",
+    },
+    "--allow-outside": {
+        "action": "store_true",
+        "help": "read images that label files name outside of the folder of images (by .. or /)",
     },
     "--allow-leak": {
         "action": "store_true",
@@ -185,6 +198,20 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     for word in COMMON:
         if word not in parser._option_string_actions:
             add(group, word)
+
+
+@contextmanager
+def of_all_processes(args: argparse.Namespace) -> Iterator[None]:
+    """Let all processes of a command have what it is told by ``--max-bad`` and ``--allow-outside``."""
+    given, allowed = getattr(args, "max_bad", None), getattr(args, "allow_outside", False)
+    if given is None and not allowed:
+        yield
+        return
+    from aligndet.common.images.bad import limited_to
+    from aligndet.common.images.outside import allowing_outside
+
+    with limited_to(given), allowing_outside(allowed):
+        yield
 
 
 def cfg_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_stages(parser)
     _add_labels(parser.add_argument_group("with labels: fine-tune and compare, too"))
     _add_length(parser.add_argument_group("length and machine"))
+    options.add(parser, "--max-bad")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--trust")
     options.add(parser, "--overwrite")
     options.add(parser, "--dry-run")

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("proposals", type=paths.existing, metavar="PROPOSALS", help=options.PROPOSALS_HELP)
     add("out", type=paths.out, metavar="OUT", help="to write: the same proposals with clusters")
     options.add(parser, "--images", "of its file names", required=True)
+    options.add(parser, "--allow-outside")
     options.add(parser, "--config", "names the backbone", required=True)
     options.add(parser, "--weights")
     add("--clusters", type=values.positive, default=256, metavar="K", help="of k-means (default 256)")

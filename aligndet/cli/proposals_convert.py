@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("out", type=paths.out, metavar="OUT", help="store to write, or COCO json (.json)")
     options.add(parser, "--images", "sizes are read from them")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--order")
     options.add_workers(parser, "that open images")
 

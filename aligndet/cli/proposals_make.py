@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--backend")
     options.add(parser, "--backend-options")
     options.add(parser, "--max-side", "default 0", default=0)
+    options.add(parser, "--max-bad")
+    options.add(parser, "--allow-outside")
     options.add_workers(parser, "0: in this one")
     add(
         "--engine",
@@ -100,6 +102,7 @@ def shard(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> Any:
     """Search, write, print the summary."""
+    from aligndet.common.images.bad import max_bad
     from aligndet.evaluation.recall import recall_of_files
     from aligndet.proposals.backends import make_backend
     from aligndet.proposals.finished import finished_store
@@ -132,6 +135,7 @@ def run(args: argparse.Namespace) -> Any:
             scheduler=args.scheduler,
             shard=args.shard,
             mend=damage is not None,
+            max_bad=max_bad(),
         )
     print(report)
     if damage is not None:

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("proposals", type=paths.existing, metavar="PROPOSALS", help=options.PROPOSALS_HELP)
     add("out", type=paths.page_out, metavar="OUT", help="picture (.png, .jpg) or page (.html) to write")
     options.add(parser, "--images", "of its file names", required=True)
+    options.add(parser, "--allow-outside")
     options.add(parser, "--val", "draws the recall curve and the true boxes")
     options.add(parser, "--count", "default 12", default=12)
     options.add(parser, "--max-per-image", "default 30", default=30)

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--train", required=True)
     options.add(parser, "--val", required=True)
     options.add(parser, "--images", required=True)
+    options.add(parser, "--allow-outside")
     options.add(parser, "--train-images")
     options.add(parser, "--val-images")
     options.add(parser, "--weights", "repeatable", action="append", default=[])

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("out", type=paths.picture_out, metavar="OUT", help=options.PICTURE_HELP)
     options.add(parser, "--val", "proposals in COCO json do as well", required=True)
     options.add(parser, "--images", "of its file names", required=True)
+    options.add(parser, "--allow-outside")
     add("--rows", type=values.positive, default=8, metavar="N", help="boxes to ask for (default 8)")
     add("--neighbours", type=values.positive, default=6, metavar="N", help="of each box (default 6)")
     options.add(parser, "--max-boxes", "among which neighbours are looked for; default 500", default=500)

@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add(parser, "--max-iters")
     options.add(parser, "--nan-patience")
+    options.add(parser, "--max-bad")
+    options.add(parser, "--allow-outside")
     options.add(parser, "--seed", "default: the config's, else 0", default=None)
     options.add(parser, "--cfg-options")
     options.add(parser, "--trust")

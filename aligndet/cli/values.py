@@ -40,6 +40,11 @@ def percentage(text: str) -> float:
     return value
 
 
+def percentage_or_none(text: str) -> float:
+    """A number in [0, 100]."""
+    return 0.0 if text.strip() in ("0", "0.0") else percentage(text)
+
+
 def share(text: str) -> float:
     """A number in (0, 1]."""
     value = above_zero(text)

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.common.image_table import ImageTable
 from aligndet.common.images import list_images
+from aligndet.common.images.bad import BadImages
 from aligndet.proposals.backends import make_backend
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.engines import make_engine
@@ -38,6 +39,7 @@ from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import check_out, into_place
 
 SHOWN = 20  # skipped images named in a summary
+GOES_ON = "the same command then goes on; what was searched is kept"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def make_proposals(
     shard: tuple[int, int] | None = None,
     info: Mapping[str, Any] | None = None,
     mend: bool = False,
+    max_bad: float = 100.0,
 ) -> ProposalReport:
     """Search every image of a folder or COCO json and write a proposal store or COCO json.
 
@@ -111,11 +114,13 @@ def make_proposals(
         engine, scheduler: see :func:`.engines.make_engine`.
         info: put into the store's, too.
         mend: take from a store that is there, of the same options and images, what is sound in it.
+        max_bad: percent of the images that may be skipped.
         shard: (i, n) does only every n-th chunk, from the i-th (0 to n - 1), and writes no `out`.
 
     Raises:
         InputError: wrong input or options, before any work is done; or not one image can be used. Single
             images that cannot be read or searched raise nothing: they are skipped and listed.
+        TooManyBadError: more are skipped than may be; the work is kept.
     """
     options = options or ProposalOptions()
     backend = make_backend(options.backend, **options.backend_options)  # fail here, not in a worker
@@ -133,11 +138,16 @@ def make_proposals(
     mine = range(first, len(job), step)
     sound = salvage(out, job) if mend else None
     missing = _Missing(job, mine, sound.gaps if sound else {})
-    searched = _search_missing(missing, engine, workers, scheduler, progress)
+    bad = BadImages(len(table), max_bad, "it is skipped")
+    searched = _search_missing(missing, bad, engine, workers, scheduler, progress)
     if shard:
         return ProposalReport(0, 0, 0, searched, 0, [], out, f"{first}/{step}")
     store = assemble(job, folder / "store", info or {}, sound.notes if sound else None)
     report = report_of(store, searched, out)
+    if (skips := report.skips - len(table.skipped)) > bad.count:  # some of them in earlier runs
+        row = next(islice(store.skipped(), len(table.skipped), None))
+        bad.count, bad.first = skips, f"{row['file_name']} ({row['reason']})"
+    bad.refuse_many(GOES_ON)
     if as_json:
         write_coco(store, out)
     else:
@@ -146,7 +156,9 @@ def make_proposals(
     return report
 
 
-def _search_missing(missing: _Missing, kind: str, workers: int, scheduler: str, progress: bool) -> int:
+def _search_missing(
+    missing: _Missing, bad: BadImages, kind: str, workers: int, scheduler: str, progress: bool
+) -> int:
     """Search the chunks that have no part file yet and write their parts, each as soon as it is done."""
     job, mine = missing.job, missing.mine
     chunks = iter(missing)
@@ -154,7 +166,7 @@ def _search_missing(missing: _Missing, kind: str, workers: int, scheduler: str, 
     if first is None:
         return 0  # no process is started when everything is done
     total = sum(len(job.numbers(index)) for index in mine)
-    searched = failed = 0
+    searched = 0
     with (
         closing(make_engine(kind, min(workers, len(mine)), scheduler)) as engine,
         Console(quiet=not progress).stage("proposals") as told,
@@ -162,8 +174,11 @@ def _search_missing(missing: _Missing, kind: str, workers: int, scheduler: str, 
         for index, rows in run_chunks(chain([first], chunks), job.search(), engine):
             missing.write(index, rows)
             searched += len(rows)
-            failed += sum(bool(row.skipped) for row in rows)
-            told.update(missing.found + searched, total, f"{failed} skipped" if failed else "")
+            for name, row in zip(missing.names.pop(index), rows, strict=True):
+                if row.skipped:
+                    bad.add(name, row.skipped, aloud=bad.count < SHOWN)
+            bad.refuse_many(GOES_ON)
+            told.update(missing.found + searched, total, f"{bad.count} skipped" if bad.count else "")
     return searched
 
 
@@ -175,6 +190,7 @@ class _Missing:
 
     Attributes:
         found: images seen so far of which the results are known.
+        names: of the images of the chunks in hand.
     """
 
     def __init__(
@@ -182,6 +198,7 @@ class _Missing:
     ) -> None:
         self.job, self.mine, self.found = job, mine, 0
         self._gaps, self._parts = gaps, dict[int, Path]()
+        self.names = dict[int, list[str]]()
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         for index in self.mine:
@@ -192,7 +209,7 @@ class _Missing:
             known = self._gaps.get(index, [None] * len(images))
             names = [entry.file_name for entry, row in zip(images, known, strict=True) if row is None]
             self.found += len(images) - len(names)
-            self._parts[index] = part
+            self._parts[index], self.names[index] = part, names
             yield index, names
 
     def write(self, index: int, rows: Sequence[ImageProposals]) -> None:

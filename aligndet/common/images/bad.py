@@ -26,7 +26,10 @@ def max_bad() -> float:
     Raises:
         InputError: it is no number from 0 to 100.
     """
-    text = os.environ.get(VARIABLE) or str(DEFAULT)
+    return _checked(os.environ.get(VARIABLE) or str(DEFAULT))
+
+
+def _checked(text: str) -> float:
     try:
         percent = float(text)
     except ValueError:
@@ -37,7 +40,13 @@ def max_bad() -> float:
 
 
 def limited_to(percent: float | None) -> AbstractContextManager[None]:
-    """Let so many percent of the images be bad; None leaves the limit as it is."""
+    """Let so many percent of the images be bad; None leaves the limit as it is.
+
+    Raises:
+        InputError: it is no number from 0 to 100.
+    """
+    if percent is not None:
+        _checked(str(percent))
     return inherited(VARIABLE, None if percent is None else f"{percent:g}")
 
 

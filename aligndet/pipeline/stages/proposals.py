@@ -138,11 +138,13 @@ def _options(request: ProposalsRequest) -> Any:
 
 def run(request: ProposalsRequest) -> ProposalsResult:
     """Search, and measure recall where there are labels for it."""
+    from aligndet.common.images.bad import max_bad
     from aligndet.proposals.runner import make_proposals
 
     options, workers = _options(request), request.workers or usable_cores()
     _compile(options)
-    report = make_proposals(Path(request.images), Path(request.out), options, workers=workers, mend=True)
+    source, out = Path(request.images), Path(request.out)
+    report = make_proposals(source, out, options, workers=workers, mend=True, max_bad=max_bad())
     recall, images = None, 0
     if request.recall_labels:
         recall, images = _recall(request, options, workers)
