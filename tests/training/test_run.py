@@ -17,7 +17,9 @@ from aligndet.common.console import Console
 from aligndet.common.errors import InputError
 from aligndet.training.run import load_config, train
 from tests.box_domain.data.test_dataset import write
+from tests.command import command
 from tests.small import detector
+from tests.training.poison import moved, not_finite_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,6 +192,42 @@ def test_progress_and_scalars_are_plain_data(
     told = shown.getvalue().splitlines()
     assert any(line.startswith("box domain: 3/4 · loss ") and line.endswith("left") for line in told)
     assert told[-1].startswith("box domain: done in ")
+
+
+def test_a_bad_step_moves_neither_network(config_file: Path, tmp_path: Path) -> None:
+    config = load(config_file, tmp_path)
+    config.model.detector.neck.norm_cfg = {"type": "BN"}
+    config.train_dataloader.batch_size, config.train_cfg.max_epochs = 2, 4
+    config.custom_hooks = [*config.custom_hooks, {"type": "Poison", "steps": [2]}]
+    config.default_hooks.checkpoint = {"type": "CheckpointHook", "by_epoch": False, "interval": 1}
+    result = train(config, nan_patience=2)
+    assert moved(tmp_path, 1, 2) == []
+    assert not_finite_in(tmp_path / "iter_4.pth") == []
+    names = moved(tmp_path, 2, 3)
+    for part in ("online.neck", "momentum.neck", "running_mean", "/optimizer/state/"):
+        assert any(part in name for name in names), part
+    (told,) = result.warnings
+    assert told.startswith("step 2: loss nan (")
+    assert f", images {tmp_path}/images/" in told
+    assert ", learning rate " in told
+    assert told.endswith(": not applied")
+
+
+def test_bad_steps_in_a_row_end_the_command_in_one_line(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with config_file.open("a") as stream:
+        stream.write("custom_hooks = [dict(type='Poison', steps=[2, 3, 4])]\n")
+        stream.write("default_hooks = dict(checkpoint=dict(by_epoch=False, interval=1))\n")
+    words = ["--work-dir", tmp_path / "work", "--nan-patience", 2]
+    assert command("train")([config_file, *words]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("aligndet train: failed: DivergedError: 2 steps in a row were not finite")
+    assert "step 3: loss nan" in line
+    assert f"{tmp_path}/images/" in line
+    assert "learning rate" in line
+    assert f"the last good checkpoint is {tmp_path}/work/iter_2.pth" in line
+    assert not_finite_in(tmp_path / "work" / "iter_2.pth") == []
 
 
 def test_without_a_seed_of_the_config_runs_are_equal(config_file: Path, tmp_path: Path) -> None:
