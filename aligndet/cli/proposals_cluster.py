@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         print(note)
     job = clusters.ClusterJob(proposals, args.images, features, chosen)
     key = f"{features.fingerprint()} {chosen} {clusters.fingerprint_of(args.proposals)}"
-    ids = job.run(args.out.with_name(args.out.name + ".state.npz"), key)
+    ids = job.run(args.out.with_name(args.out.name + ".state"), key)
     recorded = {name: getattr(args, name) for name in RECORDED}
     clusters.write_clusters(job.proposals, ids, recorded, args.out)
     return _report(job, args)

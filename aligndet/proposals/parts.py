@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from aligndet.common.files import replacing
 from aligndet.common.image_table import ImageEntry
+from aligndet.common.sealed import read_sealed, write_sealed
 from aligndet.proposals.backends import make_backend
 from aligndet.proposals.layout import OPTIONAL
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.result import ImageProposals
 
-FORMAT = 3  # part of every name: raise it when the meaning of a part file changes
+FORMAT = 4  # part of every name: raise it when the meaning of a part file changes
 
 
 def part_key(options: ProposalOptions) -> str:
@@ -36,7 +35,7 @@ def part_name(chunk: Sequence[ImageEntry], root: Path, key: str) -> str:
             files.append([entry.file_name, stat.st_size, stat.st_mtime_ns])
         except OSError:
             files.append([entry.file_name, -1, -1])
-    return hashlib.sha256(json.dumps([key, files]).encode()).hexdigest()[:24] + ".npz"
+    return hashlib.sha256(json.dumps([key, files]).encode()).hexdigest()[:24] + ".part"
 
 
 def write_part(path: Path, rows: Sequence[ImageProposals]) -> None:
@@ -52,28 +51,25 @@ def write_part(path: Path, rows: Sequence[ImageProposals]) -> None:
         if columns := [_column(row, name) for row in rows if getattr(row, name) is not None]:
             arrays[name] = np.concatenate(columns)
             arrays[f"{name}_of"] = np.array([getattr(row, name) is not None for row in rows])
-    with replacing(path, durable=False) as stream:  # a part that a power cut damages is made again
-        np.savez(stream, **arrays)
+    write_sealed(path, arrays)
 
 
 def read_part(path: Path) -> list[ImageProposals] | None:
     """The results in a part file; None where it is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            part = dict(stored)
-        said = json.loads(part["said"].tobytes())
-        ends = np.cumsum(part["counts"])[:-1]
-        boxes = np.split(part["boxes"], ends)
-        scores, levels, clusters = (_spread(part, name) for name in OPTIONAL)
-        sizes, stamps = part["sizes"].tolist(), part["stamps"].tolist()
-        return [
-            ImageProposals(w, h, box, score, level, cluster, reason, stamp, note)
-            for (w, h), stamp, (reason, note), box, score, level, cluster in zip(
-                sizes, stamps, said, boxes, scores, levels, clusters, strict=True
-            )
-        ]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    part = read_sealed(path)
+    if part is None:
         return None
+    said = json.loads(part["said"].tobytes())
+    ends = np.cumsum(part["counts"])[:-1]
+    boxes = np.split(part["boxes"], ends)
+    scores, levels, clusters = (_spread(part, name) for name in OPTIONAL)
+    sizes, stamps = part["sizes"].tolist(), part["stamps"].tolist()
+    return [
+        ImageProposals(w, h, box, score, level, cluster, reason, stamp, note)
+        for (w, h), stamp, (reason, note), box, score, level, cluster in zip(
+            sizes, stamps, said, boxes, scores, levels, clusters, strict=True
+        )
+    ]
 
 
 def _column(row: ImageProposals, name: str) -> np.ndarray:

@@ -38,10 +38,15 @@ def test_an_image_that_is_replaced_by_one_of_equal_size_is_searched_again(tmp_pa
 
 def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
     row = ImageProposals(10, 20, np.ones((2, 4), np.float32))
-    write_part(tmp_path / "p.npz", [row])
-    assert [path.name for path in tmp_path.iterdir()] == ["p.npz"]
-    read = read_part(tmp_path / "p.npz")
+    write_part(tmp_path / "p.part", [row])
+    assert [path.name for path in tmp_path.iterdir()] == ["p.part"]
+    read = read_part(tmp_path / "p.part")
     assert read is not None
     assert (read[0].width, read[0].boxes.tolist()) == (10, row.boxes.tolist())
-    (tmp_path / "p.npz").write_bytes((tmp_path / "p.npz").read_bytes()[:-40])
-    assert read_part(tmp_path / "p.npz") is None
+    whole = (tmp_path / "p.part").read_bytes()
+    for damaged in (whole[:-40], whole[:20], b"", whole + b"x"):
+        (tmp_path / "p.part").write_bytes(damaged)
+        assert read_part(tmp_path / "p.part") is None
+    for place in range(len(whole)):  # a zip has bytes that no checksum of it covers
+        (tmp_path / "p.part").write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+        assert read_part(tmp_path / "p.part") is None, place

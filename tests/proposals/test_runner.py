@@ -265,7 +265,7 @@ def wait_for_parts(out: Path, count: int) -> set[Path]:
     deadline = time.monotonic() + 60
     folder = out.with_name(f"{out.name}.parts")
     while time.monotonic() < deadline:
-        parts = set(folder.glob("*.npz")) if folder.exists() else set()
+        parts = set(folder.glob("*.part")) if folder.exists() else set()
         if len(parts) >= count:
             return parts
         time.sleep(0.02)

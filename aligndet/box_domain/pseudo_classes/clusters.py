@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from aligndet.box_domain.pseudo_classes.box_features import ImageFiles
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.common.sealed import read_sealed, write_sealed
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.layout import META, OPTIONAL
 from aligndet.proposals.looked_at import refuse_names_outside
@@ -177,18 +178,14 @@ class ClusterJob:
 
     def _save(self, state: Path, fingerprint: str) -> None:
         assert self.codebook is not None
-        part = state.with_name(state.name + ".tmp.npz")
-        np.savez(part, fingerprint=fingerprint, ids=self.ids, **asdict(self.codebook))
-        os.replace(part, state)
+        write_sealed(state, {"fingerprint": fingerprint, "ids": self.ids, **asdict(self.codebook)})
 
     def _load(self, state: Path | None, fingerprint: str) -> None:
-        """Take up a state of the same job, and ignore one of another job."""
-        if state is None or not state.exists():
-            return
-        with np.load(state) as saved:
-            if str(saved["fingerprint"]) == fingerprint and len(saved["ids"]) == len(self.ids):
-                self.ids = saved["ids"]
-                self.codebook = Codebook(saved["mean"], saved["components"], saved["centres"])
+        """Take up a state of the same job, and ignore one of another job, or a damaged one."""
+        saved = read_sealed(state) if state else None
+        if saved and str(saved["fingerprint"]) == fingerprint and len(saved["ids"]) == len(self.ids):
+            self.ids = saved["ids"]
+            self.codebook = Codebook(saved["mean"], saved["components"], saved["centres"])
 
 
 class FileNames(Sequence[str]):

@@ -24,6 +24,7 @@ from aligndet.box_domain.pseudo_classes.clusters import (
 )
 from aligndet.proposals.convert import convert
 from aligndet.proposals.formats import read_proposals
+from aligndet.common.sealed import write_sealed
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_writer import StoreWriter
 from tests.command import command
@@ -242,7 +243,15 @@ def test_a_killed_job_continues(planted: tuple[Path, list[int]]) -> None:
 def test_the_state_of_another_job_is_not_taken_up(planted: tuple[Path, list[int]]) -> None:
     folder, kinds = planted
     state = folder / "state.npz"
-    np.savez(state, fingerprint="other", ids=np.zeros(24, np.int32))
+    write_sealed(state, {"fingerprint": "other", "ids": np.zeros(24, np.int32)})
+    assert same_partition(job(folder).run(state, "same").tolist(), kinds)
+
+
+def test_a_damaged_state_is_not_taken_up(planted: tuple[Path, list[int]]) -> None:
+    folder, kinds = planted
+    state = folder / "state.npz"
+    write_sealed(state, {"fingerprint": "same", "ids": np.zeros(24, np.int32)})
+    state.write_bytes(state.read_bytes()[:-9])
     assert same_partition(job(folder).run(state, "same").tolist(), kinds)
 
 
