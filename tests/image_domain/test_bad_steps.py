@@ -10,7 +10,7 @@ from mmengine.config import Config
 from aligndet.training.run import load_config
 from tests.image_domain.methods.insloc.test_training import CONFIG, options
 from tests.image_domain.test_methods import tiny, write_images
-from tests.training.exact import run
+from tests.training.exact import differing, run
 from tests.training.poison import moved, not_finite_in
 
 
@@ -40,3 +40,14 @@ def test_a_bad_step_of_insloc_moves_nothing(tmp_path: Path) -> None:
     names = check(load_config(CONFIG, options(tmp_path / "images", 1)), tmp_path / "work")
     for part in ("encoder_q", "encoder_k", "queue.keys", "queue.position", "/optimizer/state/"):
         assert any(part in name for name in names), part
+
+
+def test_a_run_resumed_behind_a_bad_batch_ends_as_one_without_a_break(tmp_path: Path) -> None:
+    """The bad batch is the first of an update's two; the second one comes after the break."""
+    write_images(tmp_path / "images", 12)
+    config = load_config(CONFIG, options(tmp_path / "images", 2))
+    config.optim_wrapper.accumulative_counts = 2
+    config.custom_hooks = [*config.get("custom_hooks", []), {"type": "Poison", "steps": [3]}]
+    assert not differing(config, tmp_path, 6, 3)
+    assert not [name for name in moved(tmp_path / "whole", 2, 4) if "encoder_q.backbone.conv1" in name]
+    assert [name for name in moved(tmp_path / "resumed", 4, 6) if "encoder_q.backbone.conv1" in name]
