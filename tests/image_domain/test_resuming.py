@@ -10,7 +10,7 @@ from mmengine.config import Config
 from aligndet.training.run import load_config
 from tests.image_domain.methods.insloc.test_training import CONFIG, options
 from tests.image_domain.test_methods import tiny, write_images
-from tests.training.exact import by_steps, differing, run, unequal
+from tests.training.exact import by_steps, differing, in_two_processes, run, unequal
 
 
 @pytest.fixture
@@ -50,3 +50,11 @@ def test_insloc_goes_on_exactly_with_queue_shuffle_and_accumulation(images: Path
         work = tmp_path / f"from_{breaks}"
         run(config, work, tmp_path / "whole" / f"iter_{breaks}.pth")
         assert not unequal(tmp_path / "whole" / "iter_6.pth", work / "iter_6.pth")
+
+
+def test_insloc_goes_on_exactly_on_two_processes(images: Path, tmp_path: Path) -> None:
+    """Keys are shuffled over the processes, and the queue takes those of both."""
+    config = load_config(CONFIG, {**options(images, 2), "train_dataloader.batch_size": 2})
+    in_two_processes(config, tmp_path / "whole")
+    in_two_processes(config, tmp_path / "resumed", tmp_path / "whole" / "iter_4.pth")
+    assert not unequal(tmp_path / "whole" / "iter_6.pth", tmp_path / "resumed" / "iter_6.pth")

@@ -1,8 +1,13 @@
 """Whether a run that goes on from its checkpoint ends as the run without an interruption, bit for bit."""
 
+import multiprocessing
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from mmengine.config import Config
@@ -26,7 +31,37 @@ def run(config: Config, work: Path, resume: Path | None = None, stop: int | None
     config.work_dir, config.experiment_name = str(work), f"{work.parent.name}_{work.name}"
     hook = {"type": "CheckpointHook", "by_epoch": False, "interval": 1, "max_keep_ckpts": -1}
     config.default_hooks = {**config.get("default_hooks", {}), "checkpoint": hook}
-    build_runner(config, resume=str(resume) if resume else None, max_iters=stop).train()
+    with unformatted():
+        build_runner(config, resume=str(resume) if resume else None, max_iters=stop).train()
+
+
+def unformatted() -> AbstractContextManager[Any]:
+    """Leave configs unformatted, which for every checkpoint takes longer than a step."""
+    return mock.patch("yapf.yapflib.yapf_api.FormatCode", lambda text, **_: (text, True))
+
+
+def in_two_processes(config: Config, work: Path, resume: Path | None = None) -> None:
+    """As :func:`run`, on two processes joined by gloo."""
+    config = config.copy()
+    config.launcher = "pytorch"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_as_rank, args=(n, port, config, work, resume)) for n in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(200)
+        assert process.exitcode == 0
+
+
+def _as_rank(number: int, port: str, *arguments: Any) -> None:
+    rank = {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
+    os.environ.update(rank, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    run(*arguments)
+    torch.distributed.destroy_process_group()
+    os._exit(0)
 
 
 def differing(config: Config, work: Path, steps: int, breaks: int, change: Change | None = None) -> list[str]:

@@ -1,11 +1,14 @@
 """A run that is interrupted ends as one that is not, bit for bit, in every stage and kind of loop."""
 
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
@@ -16,7 +19,7 @@ import aligndet  # noqa: F401
 from aligndet.training.run import build_runner, load_config
 from tests.small import tiny
 from tests.small_coco import make_coco
-from tests.training.exact import by_steps, differing, run, unequal
+from tests.training.exact import by_steps, differing, entries, in_two_processes, run, unequal
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "configs" / "_base_"
@@ -27,7 +30,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten images, upright and lying, each with three proposals."""
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
-    described, boxes = [], []
+    described: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     for number in range(10):
         width, height = (64, 48) if number % 3 else (48, 64)
         cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, 255, (height, width, 3), np.uint8))
@@ -163,6 +167,34 @@ def test_gradients_between_updates_and_what_modules_keep(fine_tuning: Config, tm
     resize = {"type": "BatchSyncRandomResize", "random_size_range": (64, 160), "interval": 3}
     fine_tuning.model.data_preprocessor.batch_augments = [resize]
     assert not differing(fine_tuning, tmp_path, 8, 4)
+
+
+def test_two_processes_go_on_in_the_middle_of_an_update(box_domain: Config, tmp_path: Path) -> None:
+    """Of 3 steps to an epoch and 2 to an update, with gradients of each process that no other has."""
+    box_domain.optim_wrapper.accumulative_counts = 2
+    in_two_processes(box_domain, tmp_path / "whole")
+    in_two_processes(box_domain, tmp_path / "resumed", tmp_path / "whole" / "iter_3.pth")
+    assert not unequal(tmp_path / "whole" / "iter_6.pth", tmp_path / "resumed" / "iter_6.pth")
+    held = entries(tmp_path / "whole" / "iter_3.pth")["of_processes"]
+    name = next(iter(held[0]["gradients"]))
+    assert not torch.equal(*(each["gradients"][name] for each in held))
+
+
+def test_the_scale_of_mixed_precision_goes_on(
+    fine_tuning: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses are scaled on a CPU, too; bfloat16 there differs from run to run and is left out."""
+    module = "mmengine.optim.optimizer.amp_optimizer_wrapper"
+    monkeypatch.setattr(f"{module}.is_cuda_available", lambda: True)
+    monkeypatch.setattr(f"{module}.GradScaler", partial(torch.amp.GradScaler, "cpu"))
+    monkeypatch.setattr("mmengine.runner.amp.autocast", lambda dtype: nullcontext())
+    monkeypatch.setattr("aligndet.training.run.without_gpu", lambda config: None)
+    fine_tuning.optim_wrapper.update(
+        type="AmpOptimWrapper", loss_scale={"init_scale": 64.0, "growth_interval": 3}
+    )
+    assert not differing(fine_tuning, tmp_path, 8, 4)
+    scaler = entries(tmp_path / "resumed" / "iter_8.pth")["optimizer"]["loss_scaler"]
+    assert (scaler["scale"], scaler["_growth_tracker"]) == (256.0, 2), "doubled twice, once since the break"
 
 
 def test_a_capped_run_goes_on_to_its_whole_length(box_domain: Config, tmp_path: Path) -> None:
