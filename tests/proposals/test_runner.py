@@ -297,10 +297,13 @@ def test_a_killed_run_goes_on_and_its_store_is_the_same_to_the_byte(tmp_path: Pa
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     source, out, log = write_images(tmp_path / "in", 40), tmp_path / "out.json", tmp_path / "log"
     process = start_slow_run(source, out, log, workers=2)
-    wait_for_parts(out, 1)
+    workers: set[int] = set()
+    deadline = time.monotonic() + 60
+    while len(workers) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        workers = {int(line) for line in log.read_text().split()} if log.exists() else set()
     process.kill()
     process.wait()
-    workers = {int(line) for line in log.read_text().split()}
     deadline = time.monotonic() + 10
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
