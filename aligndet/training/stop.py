@@ -16,6 +16,8 @@ from mmengine.hooks import Hook
 from aligndet.common.signals import SAME_REQUEST, STATUS, Stopped
 from aligndet.training.agree import Agreement
 
+#: Ends the thread that listens; no signal has the number 0.
+END = b"\0"
 GOES_ON = "the same command with --resume goes on from it"
 
 
@@ -61,8 +63,9 @@ def stop_requests() -> Iterator[StopRequest]:
         for number, handler in handlers.items():
             signal.signal(number, handler or signal.SIG_DFL)
         signal.set_wakeup_fd(earlier)
-        os.close(writer)
+        os.write(writer, END)  # workers hold the pipe open, too
         thread.join()
+        os.close(writer)
         os.close(reader)
 
 
@@ -71,7 +74,7 @@ def _leave_it_to_the_thread(number: int, frame: Any) -> None:
 
 
 def _listen(reader: int, request: StopRequest) -> None:
-    while number := os.read(reader, 1):
+    while (number := os.read(reader, 1)) != END:
         if number[0] in STATUS:
             request.take(number[0])
 
