@@ -47,6 +47,16 @@ class Engine(Protocol):
         """Stop; only what is in hand is finished."""
 
 
+class SchedulerLostError(RuntimeError):
+    """The scheduler of a cluster no longer answers."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"the Dask scheduler at {address} is gone; start it again and give the same command: what was "
+            "searched is kept"
+        )
+
+
 class HereEngine:
     """Searches in this process, one chunk at a time."""
 
@@ -150,6 +160,7 @@ class DaskEngine:
             self._client.wait_for_workers(1, timeout=patience)
         except (OSError, TimeoutError) as error:
             raise InputError(f"no Dask cluster with workers at {scheduler}: {error}") from error
+        self._address = scheduler
         self._killed: Any = distributed.KilledWorker
         self._tasks: dict[Results, Any] = {}  # also keeps the scheduler from forgetting them
 
@@ -170,10 +181,17 @@ class DaskEngine:
         return isinstance(error, self._killed)
 
     def settle(self) -> None:
-        """Give up the searches that the scheduler gave up."""
+        """Give up the searches that the scheduler gave up.
+
+        Raises:
+            SchedulerLostError: it does not answer.
+        """
         keys = {task.key: result for result, task in list(self._tasks.items())}
         scheduler: Any = self._client.scheduler
-        states = self._client.sync(scheduler.get_task_status, keys=list(keys))
+        try:
+            states = self._client.sync(scheduler.get_task_status, keys=list(keys))
+        except OSError as error:
+            raise SchedulerLostError(self._address) from error
         for key, state in states.items():
             if state in ("erred", None) and self._tasks.pop(keys[key], None):
                 keys[key].set_exception(self._killed(key, None, 0))
@@ -182,11 +200,12 @@ class DaskEngine:
         """Hand over the end of a search that is still waited for."""
         if self._tasks.pop(result, None) is None:
             return
-        error = task.exception()
-        if error is None:
-            result.set_result(task.result())
-        else:
+        if task.cancelled():  # by the client, when it has lost the scheduler
+            result.set_exception(SchedulerLostError(self._address))
+        elif error := task.exception():
             result.set_exception(error)
+        else:
+            result.set_result(task.result())
 
     def close(self) -> None:
         self._tasks.clear()

@@ -16,7 +16,15 @@ import numpy as np
 import pytest
 
 from aligndet.common.errors import InputError
-from aligndet.proposals.engines import DaskEngine, HereEngine, LocalEngine, Results, Search, make_engine
+from aligndet.proposals.engines import (
+    DaskEngine,
+    HereEngine,
+    LocalEngine,
+    Results,
+    SchedulerLostError,
+    Search,
+    make_engine,
+)
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.parallel import run_chunks
 from aligndet.proposals.result import ImageProposals
@@ -139,7 +147,8 @@ def test_a_search_that_ends_without_a_word_is_asked_after(monkeypatch: pytest.Mo
 def test_dask_gives_up_what_its_scheduler_gave_up_and_nothing_else() -> None:
     states = {"a": "erred", "b": "processing", "c": None}
     futures: dict[str, Results] = {key: Future() for key in states}
-    tasks = {key: SimpleNamespace(key=key, exception=lambda: None, result=list) for key in states}
+    given = {"exception": lambda: None, "result": list, "cancelled": lambda: False}
+    tasks = {key: SimpleNamespace(key=key, **given) for key in states}
     engine = object.__new__(DaskEngine)
     scheduler = SimpleNamespace(get_task_status=lambda keys: {key: states[key] for key in keys})
     engine._client = SimpleNamespace(scheduler=scheduler, sync=lambda ask, keys: ask(keys))  # type: ignore[assignment]
@@ -152,6 +161,25 @@ def test_dask_gives_up_what_its_scheduler_gave_up_and_nothing_else() -> None:
         engine._ended(futures[key], tasks[key])
     assert futures["b"].result(timeout=0) == []
     assert type(futures["a"].exception(timeout=0)) is EOFError
+
+
+def test_a_dask_scheduler_that_is_gone_is_named() -> None:
+    engine, result = object.__new__(DaskEngine), Results()
+    engine._address = "tcp://there:8786"
+    task = SimpleNamespace(key="a", cancelled=lambda: True)
+    engine._tasks = {result: task}
+    engine._ended(result, task)
+    with pytest.raises(SchedulerLostError, match=r"tcp://there:8786 is gone; .* the same command"):
+        result.result(timeout=0)
+
+    def unanswered(ask: object, keys: object) -> None:
+        raise OSError("closed")
+
+    engine._client = SimpleNamespace(  # type: ignore[assignment]
+        scheduler=SimpleNamespace(get_task_status=None), sync=unanswered
+    )
+    with pytest.raises(SchedulerLostError):
+        engine.settle()
 
 
 def test_unknown_engines_and_absent_clusters_are_named() -> None:
