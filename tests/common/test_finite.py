@@ -24,7 +24,7 @@ def test_sound_tensors_and_masks_pass() -> None:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, complex(0, torch.nan)])
 def test_a_single_value_is_found(value: complex) -> None:
     tensor = torch.ones(1000, dtype=torch.complex64 if isinstance(value, complex) else torch.float32)
-    tensor[777] = value
+    tensor[777] = torch.tensor(value)
     assert not_finite({**SOUND, "bad": tensor, "sparse bad": tensor.to_sparse()}) == ["bad", "sparse bad"]
 
 

@@ -24,9 +24,10 @@ def check(config: Config, work: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["simsiam_r18", "mocov2_r18", "mocov3_r18", "densecl_r18"])
-def test_a_bad_step_moves_nothing(name: str, tmp_path: Path) -> None:
+def test_a_bad_step_moves_nothing(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(tmp_path / "images", 12)
     names = check(tiny(name, tmp_path / "images", tmp_path), tmp_path / "work")
+    assert f", images {tmp_path}/images/" in capsys.readouterr().err
     assert any("running_mean" in name for name in names)
     if name != "simsiam_r18":
         key_network = "momentum_encoder" if name == "mocov3_r18" else "encoder_k"
@@ -35,9 +36,10 @@ def test_a_bad_step_moves_nothing(name: str, tmp_path: Path) -> None:
         assert any("queue" in name for name in names)
 
 
-def test_a_bad_step_of_insloc_moves_nothing(tmp_path: Path) -> None:
+def test_a_bad_step_of_insloc_moves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(tmp_path / "images", 12)
     names = check(load_config(CONFIG, options(tmp_path / "images", 1)), tmp_path / "work")
+    assert f", images {tmp_path}/images/" in capsys.readouterr().err
     for part in ("encoder_q", "encoder_k", "queue.keys", "queue.position", "/optimizer/state/"):
         assert any(part in name for name in names), part
 
