@@ -43,15 +43,15 @@ def replaced_by(path: Path, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            _sync(temporary)
+            sync(temporary)
         os.replace(temporary, path)
         if durable:
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Bring a file, or a folder's names, to the disk."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folder
         return

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aligndet.common.files import content_hash
+from aligndet.common.files import content_hash, replacing
 from aligndet.proposals.layout import BLOCK, BLOCKS, COLUMNS
 
 Array = np.ndarray
@@ -24,9 +24,9 @@ def block_sums(file: Path) -> list[int]:
 
 def write_blocks(folder: Path, files: Iterable[str]) -> None:
     """Write ``blocks.npy`` of the files, one after the other."""
-    np.save(
-        folder / BLOCKS, np.array([crc for name in files for crc in block_sums(folder / name)], np.uint32)
-    )
+    sums = [crc for name in files for crc in block_sums(folder / name)]
+    with replacing(folder / BLOCKS) as stream:
+        np.save(stream, np.array(sums, np.uint32))
 
 
 def file_fault(file: Path, sha256: str) -> str:

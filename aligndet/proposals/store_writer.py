@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -13,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from aligndet.common.errors import InputError
-from aligndet.common.files import content_hash
+from aligndet.common.files import content_hash, sync
 from aligndet.common.image_table import encode_name, name_hash
 from aligndet.proposals.blocks import write_blocks
 from aligndet.proposals.column_file import ColumnFile
@@ -123,6 +125,7 @@ class StoreWriter:
             self._write_index()
             lengths = {name: column.close() for name, column in self._columns.items()}
             self._skipped.close()
+            sync(self.folder / SKIPPED)
             self._write_meta({name: length for name, length in lengths.items() if length is not None})
             into_place(self.folder, self.out)
         except BaseException:
@@ -131,9 +134,10 @@ class StoreWriter:
 
     def abandon(self) -> None:
         """Remove what was written."""
-        for column in self._columns.values():
-            column.close()
-        self._skipped.close()
+        closes = [*(column.close for column in self._columns.values()), self._skipped.close]
+        for close in closes:
+            with suppress(OSError):  # a full disk has no place for what is still held back either
+                close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _append_optional(self, name: str, values: Array | None, count: int) -> None:
@@ -195,9 +199,14 @@ def check_out(out: Path) -> None:
 
 
 def into_place(folder: Path, out: Path) -> None:
-    """Rename a store; one that was there is moved aside and then removed (open maps of it stay valid)."""
-    old = out.with_name(f"{out.name}.{os.getpid()}.old")
+    """Rename a store; one that was there is moved aside and then removed (open maps of it stay valid).
+
+    When this returns the store is on the disk, so that what it was made from may go. What a killed process
+    left aside is removed, too.
+    """
     if out.exists():
-        os.replace(out, old)
+        os.replace(out, out.with_name(f"{out.name}.{os.getpid()}.old"))
     os.replace(folder, out)
-    shutil.rmtree(old, ignore_errors=True)
+    sync(out.parent)
+    for old in out.parent.glob(f"{escape(out.name)}.*.old"):
+        shutil.rmtree(old, ignore_errors=True)

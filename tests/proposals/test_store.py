@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import resource
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,32 @@ def test_a_folder_that_is_no_store_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no proposal store"):
         StoreWriter(tmp_path)
     assert (tmp_path / "precious.txt").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind_and_the_old_store_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path / "s")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write_much() -> None:
+        with StoreWriter(tmp_path / "s") as writer:
+            for number in range(1000):
+                writer.append(f"{number}.jpg", number, (99, 99), boxes(100))
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_much()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert len(ProposalStore.open(tmp_path / "s")) == len(NAMES)
+
+
+def test_what_a_killed_process_left_aside_is_removed(tmp_path: Path) -> None:
+    for name in ("s.77.old", "other.77.old", "s.more"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "s")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.77.old", "s", "s.more"]
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
