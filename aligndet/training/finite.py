@@ -34,9 +34,10 @@ class DivergedError(RuntimeError):
 class FiniteHook(Hook):
     """Leaves out every step whose loss or gradient is not finite, and ends the run after several in a row.
 
-    Such a step leaves no trace: weights, statistics of norms, queues and averages are what they were before.
-    One that a loss scaler of mixed precision leaves out, in order to lower its scale, is no fault. Weights
-    that are not finite (a finite gradient times a huge rate) are never written into a checkpoint.
+    Such a step leaves no trace: weights, statistics of norms, queues, and averages that the model moves by
+    itself, are what they were before. One that a loss scaler of mixed precision leaves out, in order to lower
+    its scale, is no fault. Weights that are not finite (a finite gradient times a huge rate) are never
+    written into a checkpoint.
 
     Args:
         patience: so many steps in a row end the run.
@@ -57,6 +58,8 @@ class FiniteHook(Hook):
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         file = getattr(runner, "_load_from", None)
+        if runner.iter and not file:
+            file = noted_checkpoint(Path(runner.work_dir))
         where = f"the weights that training starts from{f' ({file})' if file else ''}"
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         refuse_not_finite(tensors, where, "give other weights, or an earlier checkpoint")

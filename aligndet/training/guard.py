@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import ApexOptimWrapper, OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from aligndet.training.kept import Kept
@@ -171,6 +171,8 @@ def gradients_of(wrapper: Any) -> list[Tensor]:
 
 def _scale_can_fall(wrapper: Any) -> bool:
     """Whether a loss scaler leaves such a step out by itself, and can still mend it by a lower scale."""
+    if isinstance(wrapper, ApexOptimWrapper):  # whose scaler works out of sight
+        return True
     scaler = getattr(wrapper, "loss_scaler", None)
     fixed = getattr(wrapper, "_scale_update_param", None) is not None
     return scaler is not None and scaler.is_enabled() and not fixed and scaler.get_scale() > 1

@@ -309,6 +309,12 @@ def test_a_start_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     model.out.bias.data[1] = torch.inf
     with pytest.raises(InputError, match=r"weights that training starts from: out.bias is not finite"):
         run(runner_of(tmp_path, ["good"], model=model))
+    runner = runner_of(tmp_path, ["good"], model=model)
+    runner._load_from = "x.pth"
+    with pytest.raises(
+        InputError, match=r"starts from \(x\.pth\): out\.bias is not finite: give other weights"
+    ):
+        FiniteHook().before_train(runner)
 
 
 def one_of_two(rank: int, folder: Path) -> None:
