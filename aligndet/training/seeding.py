@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from mmengine.device import get_device
 
 T = TypeVar("T")
 State = tuple[Any, Any, torch.Tensor]
@@ -32,7 +33,8 @@ def seed_item(seed: int) -> None:
 def seed_step(seed: int) -> None:
     """Seed what draws in a step of the model: as :func:`seed_item`, and every GPU."""
     seed_item(seed)
-    torch.manual_seed(seed)
+    if get_device() != "cpu":  # without one torch takes half a millisecond to remember the seed for it
+        torch.manual_seed(seed)
 
 
 def drawn_apart(items: Iterator[T], seed: int) -> Iterator[T]:
