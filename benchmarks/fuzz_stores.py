@@ -84,15 +84,20 @@ def store_case(rng: random.Random, place: Path) -> list[list[str]]:
 
 
 def other_boxes(place: Path) -> str:
-    """A store of :func:`store_case` that opens and is not as it was; empty for none."""
-    if (place / "forged").exists():
-        return ""
+    """A store of :func:`store_case` that opens and is not as it was, or no store can be; empty for none."""
     try:
         store = ProposalStore.open(place / "store")
     except InputError:
         return ""
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    if (place / "forged").exists():
+        boxes, steps = (
+            store.columns["boxes"],
+            (np.diff(store.offsets), np.diff(store.columns["name_offsets"])),
+        )
+        real = np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all()
+        return "" if real and all((step >= 0).all() for step in steps) else "opened, with boxes that are none"
     sound = ProposalStore.open(place / "sound")
     same = store.columns.keys() == sound.columns.keys() and all(
         np.array_equal(store.columns[name], sound.columns[name], equal_nan=name == "scores")
