@@ -12,8 +12,10 @@ import numpy as np
 
 from aligndet.common.errors import InputError
 from aligndet.common.images import UnreadableImageError, image_size, list_images
+from aligndet.common.images.bad import max_bad
 from aligndet.common.labels.boxes import OVER_SHARE, over_edge
 from aligndet.common.labels.file import LabelFile
+from aligndet.common.notices import warn
 
 #: Images whose size is looked at where nobody asks for all: evenly spread over the labels.
 SAMPLE = 2000
@@ -59,16 +61,20 @@ class Fit:
     boxes: int = 0
     outside: int = 0
 
-    def faults(self) -> list[str]:
-        """What keeps the two from being used together, each with what mends it."""
+    def faults(self, percent: float = 0.0) -> list[str]:
+        """What keeps the two from being used together, each with what mends it.
+
+        Args:
+            percent: of the images that may be missing, or of another size.
+        """
         found = []
-        if self.missing:
+        if 100 * len(self.missing) > percent * self.images:
             near = f" ({self.near} is there)" if self.near else ""
             found.append(
                 f"{len(self.missing)} of {self.images} images are not in {self.folder}, such as "
                 f"{self.missing[0]}{near}"
             )
-        if self.resized:
+        if 100 * len(self.resized) > percent * self.looked:
             found.append(
                 f"{len(self.resized)} of {self.looked} images have another size than the labels say, such as "
                 f"{self.resized[0]}: the boxes are not of these pixels; give the images that were labelled"
@@ -138,6 +144,9 @@ def fit_of_labels(
 def check_fit(labels: LabelFile, folder: Path, option: str = "", folder_option: str = "--images") -> Fit:
     """As :func:`fit_of_labels`, and refuse labels that do not fit.
 
+    A few images may be missing or of another size, as in a run (:mod:`aligndet.common.images.bad`), which is
+    told; but before a run nothing is lost, so that the share is not rounded up.
+
     Args:
         labels, folder: what is compared.
         option: how the labels were given, such as ``--val``. folder_option: how the folder was.
@@ -146,7 +155,10 @@ def check_fit(labels: LabelFile, folder: Path, option: str = "", folder_option: 
         InputError: names labels, image, and the option that mends it.
     """
     fit = fit_of_labels(labels, folder)
-    if faults := fit.faults():
+    faults = fit.faults(max_bad())
+    for few in () if faults else fit.faults():
+        warn(f"{labels.path}: {few}; training replaces them, a test takes them as black")
+    if faults:
         more = f"; and {len(faults) - 1} more faults" if len(faults) > 1 else ""
         raise InputError(
             f"{f'{option} ' if option else ''}{labels.path}: {faults[0]}{more}; give their folder with "

@@ -33,6 +33,7 @@ class Outcome:
         diverged: weights became NaN or infinite; AP counts as 0.
         reused: found finished, not run now.
         error: end of the log of a failed run, else empty.
+        warnings: of its training and scoring.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class Outcome:
     diverged: bool = False
     reused: bool = False
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def run_command(run: Run, threads: int) -> list[str]:
@@ -88,7 +90,8 @@ def finished(run: Run, code: int, keep_checkpoints: bool) -> Outcome:
         return Outcome(run, error=f"exit status {code}; end of {run.folder / 'log.txt'}:\n{log_tail(run)}")
     if not keep_checkpoints:
         shutil.rmtree(run.folder / "train", ignore_errors=True)
-    return Outcome(run, result["metrics"], bool(result.get("diverged")))
+    told = tuple(result.get("warnings", ()))
+    return Outcome(run, result["metrics"], bool(result.get("diverged")), warnings=told)
 
 
 @contextmanager

@@ -55,9 +55,16 @@ def train_and_score(folder: Path) -> dict[str, Any]:
     """Train the run in ``folder`` and score it.
 
     Returns:
-        The content of ``result.json``: ``metrics[set][measure]`` in 0..1, seconds, and ``diverged``: steps
-        in a row were not finite, or the weights became so, for which every measure is 0.
+        The content of ``result.json``: ``metrics[set][measure]`` in 0..1, seconds, ``warnings``, and
+        ``diverged``: steps in a row were not finite, or the weights became so, for which every measure is 0.
     """
+    from aligndet.common.notices import warnings_of_a_run
+
+    with warnings_of_a_run() as told:
+        return {**_train_and_score(folder), "warnings": told}
+
+
+def _train_and_score(folder: Path) -> dict[str, Any]:
     from aligndet.comparison.score import no_scores
     from aligndet.training.finite import DivergedError
 
@@ -76,15 +83,25 @@ def train_and_score(folder: Path) -> dict[str, Any]:
 
 
 def evaluate(runner: Any, loader: Any) -> dict[str, float]:
-    """Predict with the trained model on one evaluation set, and score its boxes: 0..1 by measure."""
+    """Predict with the trained model on one evaluation set, and score its boxes: 0..1 by measure.
+
+    Raises:
+        TooManyBadError: more of its images are bad than may be.
+    """
     from mmengine.model import is_model_wrapper
 
+    from aligndet.common.images.replaced import BLACK
     from aligndet.comparison.score import coco_results, coco_scores
+    from aligndet.training.bad_images import Watch
     from aligndet.transfer.finetune import dataset_leaf
 
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     annotations = Path(dataset_leaf(loader["dataset"])["ann_file"])
-    return coco_scores(annotations, coco_results(model, runner.build_dataloader(loader)))
+    images = runner.build_dataloader(loader)
+    watch = Watch(images.dataset, BLACK)
+    results = coco_results(model, images)
+    watch.look().refuse_many("the same command then goes on")
+    return coco_scores(annotations, results)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aligndet.common.console import Console, Progress
+from aligndet.common.notices import warn
 from aligndet.comparison.metrics import main_metric
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Status:
         self._progress: Progress | None = None
         self._total = self._done = self._workers = 0
         self._iters = self._iters_done = 0
+        self._warned: set[str] = set()
 
     @contextmanager
     def telling(self, reused: int, waiting: Sequence[Run], workers: int) -> Iterator[None]:
@@ -54,6 +56,10 @@ class Status:
         self._iters_done += run.iters
         self._learn_from(run)
         count = f"[{self._done}/{self._total}]"
+        for text in outcome.warnings:
+            if text not in self._warned:
+                self._warned.add(text)
+                warn(text)
         if outcome.error:
             self.console.say(f"{count} FAILED {run.title}: {outcome.error}")
             return

@@ -54,6 +54,22 @@ def test_missing_files_and_files_without_an_entry(tmp_path: Path) -> None:
         check_fit(found, tmp_path / "images", "--val", "--val-images")
 
 
+def test_a_few_bad_images_are_told_and_no_more_than_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = read(tmp_path, labels(tmp_path, width=60, height=40))
+    (tmp_path / "images" / "2.png").unlink()
+    cv2.imwrite(str(tmp_path / "images" / "3.png"), np.zeros((80, 90, 3), np.uint8))
+    monkeypatch.setenv("ALIGNDET_MAX_BAD", "34")
+    assert check_fit(found, tmp_path / "images").missing == ("2.png",)
+    told = capsys.readouterr().err.splitlines()
+    assert ["1 of 4 images are not in" in told[0], "1 of 3 images have another size" in told[1]] == [True] * 2
+    assert all(line.endswith("; training replaces them, a test takes them as black") for line in told)
+    monkeypatch.setenv("ALIGNDET_MAX_BAD", "24")
+    with pytest.raises(InputError, match="1 of 4 images are not in"):
+        check_fit(found, tmp_path / "images")
+
+
 def test_images_of_another_size_than_the_labels_say(tmp_path: Path) -> None:
     """Images were shrunk, the labels have the originals' sizes and boxes."""
     found = read(tmp_path, labels(tmp_path, width=120, height=80))
