@@ -92,12 +92,10 @@ def other_boxes(place: Path) -> str:
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     if (place / "forged").exists():
-        boxes, steps = (
-            store.columns["boxes"],
-            (np.diff(store.offsets), np.diff(store.columns["name_offsets"])),
-        )
+        boxes, ends = store.columns["boxes"], (store.offsets, store.columns["name_offsets"])
         real = np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all()
-        return "" if real and all((step >= 0).all() for step in steps) else "opened, with boxes that are none"
+        rising = all((np.diff(end) >= 0).all() for end in ends)
+        return "" if real and rising else "opened, with boxes that are none"
     sound = ProposalStore.open(place / "sound")
     same = store.columns.keys() == sound.columns.keys() and all(
         np.array_equal(store.columns[name], sound.columns[name], equal_nan=name == "scores")
@@ -226,7 +224,7 @@ def _some_rows(rng: random.Random, store: Path) -> None:
     except (OSError, ValueError, EOFError):
         return
     if array.size:
-        odd = [0, 1, 7] if array.dtype.kind == "u" else [-1, -2, 0, 7, 30_000]
+        odd: list[float] = [0, 1, 7] if array.dtype.kind == "u" else [-1, -2, 0, 7, 30_000]
         odd += [float("nan"), float("inf"), 1e38] if array.dtype.kind == "f" else []
         array.flat[rng.randrange(array.size)] = rng.choice(odd)
         np.save(file, array)
