@@ -1,12 +1,11 @@
 """What a checkpoint of mmengine leaves out and the next step needs, of every process.
 
-Between two steps of the optimiser these are the gradients gathered so far. And a few modules keep in Python
-what they learn from step to step.
+Between two steps of the optimiser these are the gradients gathered so far. And a few modules and hooks keep
+in Python what they learn on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import nn
 from aligndet.common.notices import warn
 
 KEY = "of_processes"
-#: Classes of modules, and what they keep outside of parameters and buffers.
+#: Classes of modules and hooks, and what they keep outside of parameters and buffers.
 HELD = {
     "DynamicRoIHead": (
         "iou_history",
@@ -30,6 +29,7 @@ HELD = {
     ),
     "BatchSyncRandomResize": ("_input_size",),
     "SwAVLoss": ("queue",),
+    "EarlyStoppingHook": ("best_score", "wait_count"),
 }
 
 
@@ -37,33 +37,41 @@ def gather(runner: Any) -> list[dict[str, Any]] | None:
     """Gather it from all processes, on each of which this must be called; None where there is none of it.
 
     Returns:
-        For each process ``gradients`` and ``modules``, by name; the main process has them all.
+        For each process ``gradients``, and ``modules`` and ``hooks`` by name; the main process has them all.
     """
-    gradients, modules = _gradients(runner), dict(_modules(runner))
-    if not modules and not _accumulates(runner):
+    mine = {
+        "gradients": _gradients(runner),
+        "modules": _kept(dict(_model(runner).named_modules())),
+        "hooks": _kept(_hooks(runner)),
+    }
+    if not (mine["modules"] or mine["hooks"] or _accumulates(runner)):
         return None
-    mine = {"gradients": gradients, "modules": modules}
     return gather_object(mine, dst=0) if get_world_size() > 1 else [mine]
 
 
-def restore(runner: Any, kept: list[dict[str, Any]]) -> None:
-    """Put back what :func:`gather` gave, this process's own."""
-    if len(kept) != get_world_size():
-        warn(
-            f"the checkpoint is of a run on {len(kept)} processes, this one has {get_world_size()}: "
-            "gradients gathered since the last update, and what modules keep, begin anew"
-        )
-        return
-    mine, model = kept[get_rank()], _model(runner)
+def own(kept: list[dict[str, Any]]) -> dict[str, Any]:
+    """Find this process's own in what :func:`gather` gave."""
+    if len(kept) == get_world_size():
+        return kept[get_rank()]
+    warn(
+        f"the checkpoint is of a run on {len(kept)} processes, this one has {get_world_size()}: "
+        "gradients gathered since the last update, and what modules and hooks keep, begin anew"
+    )
+    return {"gradients": {}, "modules": {}, "hooks": {}}
+
+
+def restore_hooks(runner: Any, mine: dict[str, Any]) -> None:
+    """Put back what hooks kept."""
+    _put_back(_hooks(runner), mine["hooks"])
+
+
+def restore(runner: Any, mine: dict[str, Any]) -> None:
+    """Put back what modules kept, and gradients."""
+    model = _model(runner)
     parameters = dict(model.named_parameters())
     for name, gradient in mine["gradients"].items():
         parameters[name].grad = gradient.to(parameters[name].device)
-    device = next(iter(parameters.values())).device
-    submodules = dict(model.named_modules())
-    for name, values in mine["modules"].items():
-        for path, value in values.items():
-            owner, attribute = _owner(submodules[name], path)
-            setattr(owner, attribute, value.to(device) if isinstance(value, torch.Tensor) else value)
+    _put_back(dict(model.named_modules()), mine["modules"], next(iter(parameters.values())).device)
 
 
 def _gradients(runner: Any) -> dict[str, torch.Tensor]:
@@ -85,28 +93,51 @@ def _wrappers(runner: Any) -> list[Any]:
     return [each for each in wrappers if hasattr(each, "_accumulative_counts")]
 
 
-def _modules(runner: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, module in _model(runner).named_modules():
-        paths = _paths(module)
-        if paths:
-            yield name, {path: _plain(getattr(*_owner(module, path))) for path in paths}
+def owners(thing: Any) -> list[tuple[Any, str]]:
+    """List what a module or hook keeps: whose attribute it is, and which."""
+    return [_owner(thing, path) for path in _paths(thing)]
 
 
-def owners(module: nn.Module) -> list[tuple[Any, str]]:
-    """List what a module keeps outside of parameters and buffers: whose attribute it is, and which."""
-    return [_owner(module, path) for path in _paths(module)]
+def _paths(thing: Any) -> list[str]:
+    kinds = {kind.__name__ for kind in type(thing).__mro__}
+    return [path for kind in HELD if kind in kinds for path in HELD[kind] if _has(thing, path)]
 
 
-def _paths(module: nn.Module) -> list[str]:
-    kinds = {kind.__name__ for kind in type(module).__mro__}
-    return [path for kind, paths in HELD.items() if kind in kinds for path in paths]
+def _has(thing: Any, path: str) -> bool:
+    first, _, rest = path.partition(".")
+    return hasattr(thing, first) and (not rest or _has(getattr(thing, first), rest))
 
 
-def _owner(module: Any, path: str) -> tuple[Any, str]:
-    *owners, attribute = path.split(".")
-    for name in owners:
-        module = getattr(module, name)
-    return module, attribute
+def _owner(thing: Any, path: str) -> tuple[Any, str]:
+    *between, attribute = path.split(".")
+    for name in between:
+        thing = getattr(thing, name)
+    return thing, attribute
+
+
+def _hooks(runner: Any) -> dict[str, Any]:
+    """Name the hooks that keep something, whatever others there are."""
+    keeping = [hook for hook in runner.hooks if _paths(hook)]
+    return {f"{number}.{type(hook).__name__}": hook for number, hook in enumerate(keeping)}
+
+
+def _kept(things: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read what modules or hooks keep, by their names."""
+    paths = {name: _paths(thing) for name, thing in things.items()}
+    return {
+        name: {path: _plain(getattr(*_owner(things[name], path))) for path in paths[name]}
+        for name in paths
+        if paths[name]
+    }
+
+
+def _put_back(things: dict[str, Any], kept: dict[str, dict[str, Any]], device: Any = None) -> None:
+    for name, values in kept.items():
+        for path in values.keys() & set(_paths(things.get(name))):
+            value = values[path]
+            setattr(
+                *_owner(things[name], path), value.to(device) if isinstance(value, torch.Tensor) else value
+            )
 
 
 def _plain(value: Any) -> Any:

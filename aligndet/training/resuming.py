@@ -95,7 +95,7 @@ class PositionHook(Hook):
     def __init__(self, order: Order) -> None:
         self.order = order
         self._done = 0
-        self._held: list[dict[str, Any]] | None = None
+        self._held: dict[str, Any] | None = None
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Note how much of its epoch is done, and what the processes hold."""
@@ -110,14 +110,17 @@ class PositionHook(Hook):
         meta = checkpoint["meta"]
         rest = meta["iter"] - meta["epoch"] * len(runner.train_dataloader)
         self.order.done = checkpoint.get(DONE, max(0, rest))
-        self._held = checkpoint.get(held.KEY)
+        if kept := checkpoint.get(held.KEY):
+            self._held = held.own(kept)
 
     def before_train(self, runner: Any) -> None:
-        """Take over the seed of the checkpoint, where the config has another."""
+        """Take over the seed of the checkpoint, where the config has another, and what hooks kept."""
         seed, sampler = run_seed(runner), getattr(self.order.sampler, "sampler", None)
         if sampler is not None and getattr(sampler, "seed", None) == self.order.seed:
             sampler.seed = seed
         self.order.seed = seed
+        if self._held is not None:
+            held.restore_hooks(runner, self._held)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Begin the epoch where it was left."""
@@ -126,7 +129,7 @@ class PositionHook(Hook):
         runner.train_loop.numbered_from = self.order.done
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed the step; the first one after a break also finds what its process held."""
+        """Seed the step; the first one after a break also finds what modules held, and gradients."""
         if self._held is not None:
             held.restore(runner, self._held)
             self._held = None

@@ -12,11 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.registry import DATA_SAMPLERS, METRICS
+from mmengine.registry import DATA_SAMPLERS, METRICS, RUNNERS
 from torch.utils.data import RandomSampler
 
 import aligndet  # noqa: F401
 from aligndet.training.run import build_runner, load_config
+from aligndet.training.runner import runner_of
 from tests.small import tiny
 from tests.small_coco import make_coco
 from tests.training.exact import by_steps, differing, entries, in_two_processes, run, unequal
@@ -91,9 +92,12 @@ def test_epochs_go_on_in_their_middle_with_other_workers(
 
 
 def test_steps_go_on_in_the_order_of_an_endless_sampler(box_domain: Config, tmp_path: Path) -> None:
+    """The seed is that of the checkpoint, whatever the config says now."""
     box_domain.train_dataloader.sampler = {"type": "InfiniteSampler", "shuffle": True}
+    box_domain.randomness = {"seed": 2}
     by_steps(box_domain, 9)
-    assert not differing(box_domain, tmp_path, 9, 7)
+    set_workers(box_domain)
+    assert not differing(box_domain, tmp_path, 9, 7, lambda config: config.randomness.update(seed=3))
 
 
 @pytest.fixture
@@ -222,6 +226,23 @@ def test_what_is_not_exact_is_named(
     fine_tuning.work_dir, fine_tuning.experiment_name = str(tmp_path / "on"), tmp_path.name
     build_runner(fine_tuning)
     assert capsys.readouterr().err.count("not bit for bit") == 1
+
+
+def test_a_runner_of_the_user_goes_on_as_before_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    runner_of(Config({"runner_type": "OfTheUser"}))
+    assert "not bit for bit as without one: runner_type is OfTheUser" in capsys.readouterr().err
+
+
+@RUNNERS.register_module()
+class OfTheUser:
+    """Runs in its own way."""
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> "OfTheUser":
+        return cls()
+
+    def register_hook(self, hook: Hook) -> None:
+        pass
 
 
 class Numbers(Hook):
