@@ -273,3 +273,12 @@ def test_a_fault_of_the_pipeline_is_not_taken_for_a_broken_image(tmp_path: Path)
 def test_zero_proposals_everywhere_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no proposals.*--min-side"):
         load(write(tmp_path, []), tmp_path / "images")
+
+
+def test_a_damaged_store_is_not_trained_on(tmp_path: Path) -> None:
+    store = as_store(write(tmp_path, [[1, 2, 30, 40]]))
+    data = bytearray((store / "boxes.npy").read_bytes())
+    data[-1] ^= 0x40  # an exponent
+    (store / "boxes.npy").write_bytes(data)
+    with pytest.raises(InputError, match=r"damaged: boxes\.npy \(changed since it was written\)"):
+        load(store, tmp_path)
