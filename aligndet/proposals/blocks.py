@@ -1,4 +1,4 @@
-"""Which bytes of a store's files are as they were written, by a checksum of each 64 KiB."""
+"""Which bytes of a store's files are as they were written, by a checksum of each 16 KiB."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ column              type        shape       meaning
 
 B boxes, N images. ``store.json`` holds format, version, numbers, info (how the boxes were made), the sha256
 of every file, and a seal over itself; ``skipped.jsonl`` has a line ``{"file_name": ..., "reason": ...}``
-for each image left out. ``blocks.npy`` (uint32) has the CRC-32 of each 64 KiB of the other files, in the
+for each image left out. ``blocks.npy`` (uint32) has the CRC-32 of each 16 KiB of the other files, in the
 order of ``store.json``: it tells which images a damage touches. Every file but the json ones is read by
 ``numpy.load(..., mmap_mode="r")`` and by nothing of this project.
 
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 FORMAT, VERSION = "aligndet-proposals", 1
 META, SKIPPED, BLOCKS = "store.json", "skipped.jsonl", "blocks.npy"
-BLOCK = 1 << 16  # bytes that one number of blocks.npy stands for
+BLOCK = 1 << 14  # bytes that one number of blocks.npy stands for: boxes of ten images, as they are mostly
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from aligndet.common.errors import InputError
 from aligndet.proposals import first_use
 from aligndet.proposals.integrity import DamagedStoreError
-from aligndet.proposals.layout import BLOCKS, META, SKIPPED
+from aligndet.proposals.layout import BLOCK, BLOCKS, META, SKIPPED
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_meta import seal_of
 from aligndet.proposals.store_writer import StoreWriter
@@ -23,7 +23,7 @@ IMAGES, BOXES = 400, 20
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Boxes take 128,000 bytes: two blocks."""
+    """Boxes take 128,000 bytes: eight blocks; other columns take one or two."""
     out = tmp_path_factory.mktemp("sound") / "s"
     rng = np.random.default_rng(0)
     with StoreWriter(out, {"backend": "grid"}) as writer:
@@ -65,14 +65,14 @@ def test_the_images_of_a_damaged_block_are_named_and_no_others(store: Path) -> N
     with pytest.raises(DamagedStoreError) as error:
         ProposalStore.open(store)
     damage = error.value.damage
-    # the second block begins at byte 65,536; the header takes 128, an image 320
-    assert damage.names[0] == f"{(65536 - 128) // 320}.jpg" == "204.jpg"
-    assert (damage.images, damage.total) == (IMAGES - 204, IMAGES)
-    assert "it touches 196 of 400 images (204.jpg, 205.jpg, 206.jpg, 207.jpg, 208.jpg, ...)" in str(damage)
+    # the last block begins at byte 114,688; the header takes 128, an image 320
+    assert damage.names[0] == f"{(7 * BLOCK - 128) // 320}.jpg" == "358.jpg"
+    assert (damage.images, damage.total) == (IMAGES - 358, IMAGES)
+    assert "it touches 42 of 400 images (358.jpg, 359.jpg, 360.jpg, 361.jpg, 362.jpg, ...)" in str(damage)
     assert "aligndet proposals make" in str(damage)
 
 
-@pytest.mark.parametrize("name", ["offsets.npy", "sizes.npy", "names.npy", "stamps.npy", "scores.npy"])
+@pytest.mark.parametrize("name", ["offsets.npy", "sizes.npy", "names.npy", "stamps.npy", "image_ids.npy"])
 def test_a_column_in_one_block_touches_all_images(store: Path, name: str) -> None:
     flip(store / name, -1)
     with pytest.raises(DamagedStoreError, match="it touches 400 of 400 images"):
@@ -99,8 +99,8 @@ def test_without_sums_of_blocks_all_images_are_touched(store: Path) -> None:
 
 def test_a_file_that_is_cut_or_gone_touches_what_is_lost(store: Path) -> None:
     data = (store / "boxes.npy").read_bytes()
-    (store / "boxes.npy").write_bytes(data[:66000])
-    with pytest.raises(DamagedStoreError, match=r"touches 196 of 400 images \(204\.jpg"):
+    (store / "boxes.npy").write_bytes(data[: 7 * BLOCK + 9])
+    with pytest.raises(DamagedStoreError, match=r"touches 42 of 400 images \(358\.jpg"):
         ProposalStore.open(store)
     (store / "boxes.npy").unlink()
     with pytest.raises(DamagedStoreError, match=r"boxes\.npy \(missing\); it touches 400"):
