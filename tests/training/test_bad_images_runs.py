@@ -1,6 +1,9 @@
 """Images that vanish in the middle of a run: it goes on, or saves, ends, and goes on exactly."""
 
+import multiprocessing
+import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from mmengine.dataset import BaseDataset
 
 from aligndet.common.images.bad import TooManyBadError, limited_to
 from aligndet.common.newest_checkpoint import newest_checkpoint
+from aligndet.training.cpu import without_gpu
 from tests.training import toy
 
 COUNT = 12
@@ -117,3 +121,36 @@ def test_none_at_the_beginning_says_so(images: Path, tmp_path: Path) -> None:
     vanish(images, COUNT)()
     with pytest.raises(TooManyBadError, match=r"12 of 12 images are bad, .*; no step was made"):
         toy.runner(config(tmp_path / "work", images, steps=4)).train()
+
+
+def one_of_two(rank: int, port: int, made: Config, told: Path) -> None:
+    """Be one of two processes, each of which reads half of the images."""
+    numbers = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ.update(numbers, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    made.launcher = "pytorch"
+    without_gpu(made)
+    with pytest.raises(TooManyBadError) as caught:
+        toy.runner(made).train()
+    (told / f"{rank}.txt").write_text(str(caught.value))
+    torch.distributed.destroy_process_group()
+    os._exit(0)
+
+
+def test_processes_count_together_and_end_at_the_same_step(images: Path, tmp_path: Path) -> None:
+    vanish(images, 4)()
+    made = config(tmp_path / "work", images, epochs=3)
+    made.env_cfg = {"dist_cfg": {"backend": "gloo"}}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    with limited_to(25):  # three; neither process reads four in an epoch
+        processes = [context.Process(target=one_of_two, args=(rank, port, made, tmp_path)) for rank in (0, 1)]
+        for process in processes:
+            process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    first, second = ((tmp_path / f"{rank}.txt").read_text() for rank in (0, 1))
+    assert "4 of 12 images are bad" in first
+    assert first.rpartition(" ")[2] == second.rpartition(" ")[2] == str(newest(tmp_path / "work"))
