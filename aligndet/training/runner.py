@@ -22,7 +22,7 @@ from aligndet.training.checkpoint_hook import WholeCheckpointHook
 from aligndet.training.finite import PATIENCE, FiniteHook
 from aligndet.training.held import gather
 from aligndet.training.resuming import NOT_EXACT, keep_position
-from aligndet.training.stop import StopHook, deafen, stop_requests
+from aligndet.training.stop import StopHook, deafen, requeue_noted, stop_requests
 
 
 class NotSavedError(RuntimeError):
@@ -71,7 +71,8 @@ class TrainingRunner(Runner):
             deafen(self.val_loop.dataloader)
         bad_images = BadImagesHook(self._save_stopped)
         self.register_hook(bad_images)
-        with stop_requests() as request, bad_images.until_none_is_left(self):
+        requeued = requeue_noted(Path(self.work_dir))
+        with requeued, stop_requests() as request, bad_images.until_none_is_left(self):
             self.register_hook(StopHook(request, self._save_stopped))
             return super().train()
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -16,6 +17,8 @@ from mmengine.hooks import Hook
 from aligndet.common.signals import SAME_REQUEST, STATUS, Stopped
 from aligndet.training.agree import Agreement
 
+#: File of a work dir whose run saved and ended because slurm warned it: it wants to be started again.
+REQUEUE = ".requeue"
 #: Ends the thread that listens; no signal has the number 0.
 END = b"\0"
 GOES_ON = "the same command with --resume goes on from it"
@@ -77,6 +80,20 @@ def _listen(reader: int, request: StopRequest) -> None:
     while (number := os.read(reader, 1)) != END:
         if number[0] in STATUS:
             request.take(number[0])
+
+
+@contextlib.contextmanager
+def requeue_noted(folder: Path) -> Iterator[None]:
+    """Leave a file in a work dir for as long as its run waits to be started again, which slurm warned of."""
+    note = folder / REQUEUE
+    try:
+        if is_main_process():
+            note.unlink(missing_ok=True)
+        yield
+    except Stopped as stopped:
+        if stopped.number == signal.SIGUSR1 and is_main_process():
+            note.touch()
+        raise
 
 
 class Deaf:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from aligndet.common.files import write_text
 from aligndet.training.runner import TrainingRunner, runner_of
 
 #: Pixels' worth of weights, so that a checkpoint is larger than the files beside it.
@@ -74,6 +79,24 @@ class At(Hook):
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter + 1 == self.step:
             self.does()
+
+
+@HOOKS.register_module(name="tests.training.toy.Pauses")
+class Pauses(Hook):
+    """Waits before some steps until it is told to go on.
+
+    ``paused_STEP_RANK``, with the process's number in it, says that it waits for ``go_STEP``.
+    """
+
+    def __init__(self, at: list[int]) -> None:
+        self.at = at
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        step = runner.iter + 1
+        if step in self.at:
+            write_text(Path(runner.work_dir) / f"paused_{step}_{get_rank()}", str(os.getpid()))
+            while not (Path(runner.work_dir) / f"go_{step}").exists():
+                time.sleep(0.02)
 
 
 def config(work_dir: Path, epochs: int = 0, steps: int = 0, workers: int = 0, **checkpoint: Any) -> Config:
