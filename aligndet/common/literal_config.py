@@ -8,7 +8,7 @@ the new style, names a class and imports nothing.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aligndet.common.errors import InputError
@@ -79,9 +79,11 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
         return names[node.id]
     if isinstance(node, ast.Attribute) and isinstance(above := _value(node.value, names), Named):
         return Named(f"{above}.{node.attr}")
-    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-        kinds: dict[type, Callable[[Any], Any]] = {ast.List: list, ast.Tuple: tuple, ast.Set: set}
-        return kinds[type(node)](_hashable(_value(item, names), node) for item in node.elts)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        values = [_value(item, names) for item in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
+    if isinstance(node, ast.Set):
+        return {_hashable(_value(item, names), item) for item in node.elts}
     if isinstance(node, ast.Dict) and all(node.keys):
         pairs = zip(node.keys, node.values, strict=True)
         return {_hashable(_value(k, names), k): _value(v, names) for k, v in pairs if k is not None}
@@ -96,18 +98,22 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 def _hashable(value: Any, node: ast.expr) -> Any:
     """A value, where it may be in a set or the key of a dict."""
-    if isinstance(node, (ast.List, ast.Tuple)) or not isinstance(value, (list, dict, set)):
-        return value
-    raise _held(node)
+    try:
+        hash(value)
+    except TypeError as error:
+        raise _held(node) from error
+    return value
 
 
 def _call(node: ast.Call, names: Mapping[str, Any]) -> Any:
     """``dict(a=1)``, ``float('inf')``, ``set()`` and ``range(3)``: what configs call to write a value."""
     function = node.func.id if isinstance(node.func, ast.Name) and node.func.id not in names else ""
     words = {word.arg: _value(word.value, names) for word in node.keywords if word.arg}
-    if function == "dict" and not node.args and len(words) == len(node.keywords):
-        return words
     values = [_value(value, names) for value in node.args]
+    if function == "dict" and len(words) == len(node.keywords) and len(values) < 2:
+        first = values[0] if values else {}
+        if isinstance(first, dict):
+            return {**first, **words}
     if not node.keywords:
         if function == "float" and len(values) == 1 and isinstance(values[0], (str, int, float)):
             return float(values[0])

@@ -97,11 +97,13 @@ def built_config(request: ExportRequest) -> Any:
 
 def run(request: ExportRequest) -> ExportResult:
     """Export, and write the config."""
+    from aligndet.common.configs import read_config
     from aligndet.pipeline.finetune_config import write_finetune, write_labels
     from aligndet.transfer.export import export
 
     folder = Path(request.out)
     weights, config = folder / "detector.pth", folder / "finetune.py"
+    read_config(request.detector)  # imports the modules of the user's that the detector is made of
     report = export(request.checkpoint, weights, safetensors=True)
     write_labels((request.labels, request.folders), folder)
     write_finetune(request.detector, built_config(request), config)
