@@ -56,10 +56,19 @@ def load_insloc(where: Path) -> tuple[InsLoc, int]:
     model_type = (cfg.get("model") or {}).get("type", "")
     if not str(getattr(model_type, "__name__", model_type)).endswith("InsLoc"):
         raise CheckpointError(f"{path}: expected a checkpoint that training wrote for an InsLoc config")
-    with MODELS.switch_scope_and_registry("mmdet") as registry:
-        model = registry.build(cfg.model)
-    model.load_state_dict(checkpoint["state_dict"])
-    return model.eval(), int(cfg.train_dataloader.dataset.pipeline[0]["query"][0]["canvas"])
+    try:
+        with MODELS.switch_scope_and_registry("mmdet") as registry:
+            model = registry.build(cfg.model)
+        model.load_state_dict(checkpoint["state_dict"])
+        return model.eval(), int(cfg.train_dataloader.dataset.pipeline[0]["query"][0]["canvas"])
+    except InputError:
+        raise
+    except Exception as error:  # whatever a config and tensors that do not fit lead to
+        first = next(iter(str(error).strip().splitlines()), "")[:200]
+        raise CheckpointError(
+            f"{path}: its config and tensors make no InsLoc ({type(error).__name__}: {first}); expected a "
+            "checkpoint that training wrote for an InsLoc config"
+        ) from error
 
 
 def read_windows(
