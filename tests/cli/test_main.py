@@ -23,6 +23,7 @@ from aligndet.cli.failure import CommandFailedError
 from aligndet.cli.main import main
 from aligndet.cli.overview import COMMANDS, GROUPS, TYPICAL
 from aligndet.common.errors import InputError
+from aligndet.common.signals import Stopped
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,15 @@ def test_an_interruption_says_how_to_go_on(command: Any, capsys: pytest.CaptureF
     assert capsys.readouterr().err == line
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 0)])
+def test_a_command_that_stopped_says_what_it_saved(
+    number: int, status: int, command: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(raising(Stopped(number, "saved work/iter_3.pth")))
+    assert main(["doctor"]) == status
+    assert capsys.readouterr().err == "aligndet doctor: saved work/iter_3.pth\n"
+
+
 def test_the_result_is_written_as_data(
     command: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -213,8 +223,8 @@ def test_sigterm_unwinds_so_that_children_end(tmp_path: Path) -> None:
         "from aligndet.cli.main import main\n"
         "def run(args):\n"
         "    child = subprocess.Popen(['sleep', '60'])\n"
-        "    print(child.pid, flush=True)\n"
         "    try:\n"
+        "        print(child.pid, flush=True)\n"
         "        child.wait()\n"
         "    finally:\n"
         "        child.terminate()\n"

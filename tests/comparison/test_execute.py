@@ -2,13 +2,18 @@
 
 import io
 import json
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from aligndet.common.console import Console
+from aligndet.common.signals import Stopped, signal_of
 from aligndet.comparison.execute import execute, stored_result
 from aligndet.comparison.metrics import METRICS, Metric
 from aligndet.comparison.plan import Run, at_edge, choose_lrs
@@ -33,6 +38,21 @@ metrics = {name: {"AP": 0.25, "AP50": 0.5} for name in sets}
 
 def fake(run: Run, threads: int) -> list[str]:
     return [sys.executable, "-c", FAKE, str(run.folder)]
+
+
+# The same while it trains: asked to end, it saves, which takes a moment.
+TRAINING = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def end(number, frame):
+    time.sleep(0.3)
+    (folder / "saved").write_text(str(number))
+    sys.exit(0)
+for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+    signal.signal(number, end)
+(folder / "begun").touch()
+time.sleep(60)
+"""
 
 
 def make_run(
@@ -183,3 +203,25 @@ def test_best_rate_by_mean_over_search_seeds(tmp_path: Path) -> None:
 def test_lower_rate_on_a_tie(tmp_path: Path) -> None:
     scored = [(make_run(tmp_path / "x", lr=lr), 0.2) for lr in (0.1, 0.05)]
     assert choose_lrs(scored) == {("random", 10.0): 0.05}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_is_passed_on_and_the_runs_have_time_to_save(number: signal.Signals, tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", seed=1)]
+
+    def end() -> None:
+        while not all((run.folder / "begun").exists() for run in runs):
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=end, daemon=True).start()
+    status = Status(Console(stream=io.StringIO(), interval=0.0))
+    with pytest.raises((Stopped, KeyboardInterrupt)) as caught:
+        execute(runs, 2, 1, status, command=lambda run, _: [sys.executable, "-c", TRAINING, str(run.folder)])
+    assert [(run.folder / "saved").read_text() for run in runs] == [str(int(number))] * 2
+    assert signal_of(caught.value) == number
+    if isinstance(caught.value, Stopped):
+        assert (
+            str(caught.value)
+            == f"{number.name}: the runs stopped and saved; the same command goes on from here"
+        )

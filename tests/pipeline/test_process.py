@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,12 @@ from typing import Any
 import pytest
 
 from aligndet.common.errors import InputError
+from aligndet.common.progress import ProgressFile
+from aligndet.common.signals import Stopped, signal_of, signals_unwind
 from aligndet.pipeline.process import Place, run_in_process
 from aligndet.pipeline.stage import StageError
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,6 @@ class Asked:
 
 def add(request: Asked) -> dict[str, Any]:
     """Sum, and what the process sees of its surroundings."""
-    from aligndet.common.progress import ProgressFile
-
     ProgressFile().write(1, 2, "half", 3.0)
     time.sleep(0.4)
     print("said by the stage")
@@ -57,6 +60,31 @@ def sleep(request: Asked) -> None:
     """Starts a child and waits."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     Path(request.folder, "pids").write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(60)
+
+
+def save(request: Asked) -> None:
+    """Takes its time to save when it is asked to end, as a training does, and leaves a child behind."""
+
+    def end(number: int, frame: Any) -> None:
+        time.sleep(0.5)
+        Path(request.folder, "saved").write_text(str(number))
+        sys.exit(0)
+
+    for number in SIGNALS:
+        signal.signal(number, end)
+    child = subprocess.Popen(["sleep", "60"])
+    Path(request.folder, "pids").write_text(f"{os.getpid()} {child.pid}")
+    ProgressFile().write(1, 2, "", 3.0)
+    time.sleep(60)
+
+
+def refuse_to_end(request: Asked) -> None:
+    """Hangs."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    Path(request.folder, "pids").write_text(f"{os.getpid()}")
+    ProgressFile().write(1, 2, "", 3.0)
     time.sleep(60)
 
 
@@ -136,6 +164,38 @@ def test_an_interrupted_parent_ends_its_stage(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, "add", interrupt)
     assert not (tmp_path / "scratch" / "adding.result.json").exists()
+
+
+def signal_ourselves(number: int) -> Any:
+    return lambda _: os.kill(os.getpid(), number)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_passed_on_and_the_stage_has_time_to_save(number: int, tmp_path: Path) -> None:
+    with (
+        pytest.raises((Stopped, KeyboardInterrupt)) as caught,
+        signals_unwind(signal.SIGTERM, signal.SIGUSR1),
+    ):
+        run(tmp_path, "save", signal_ourselves(number))
+    assert signal_of(caught.value) == number
+    assert (tmp_path / "saved").read_text() == str(int(number))
+    until(lambda: all(gone(int(word)) for word in (tmp_path / "pids").read_text().split()))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_a_second_signal_ends_a_stage_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aligndet.common.signals.SAME_REQUEST", 0.1)
+    begin = time.monotonic()
+
+    def twice(_: Any) -> None:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped), signals_unwind(signal.SIGTERM, signal.SIGUSR1):
+        run(tmp_path, "refuse_to_end", twice)
+    assert time.monotonic() - begin < 30
+    assert gone(int((tmp_path / "pids").read_text()))
 
 
 def test_the_request_is_a_file_that_people_can_read(tmp_path: Path) -> None:
