@@ -15,6 +15,7 @@ import numpy as np
 from aligndet.common.errors import InputError
 from aligndet.common.files import content_hash
 from aligndet.proposals.layout import BLOCKS, META
+from aligndet.proposals.mapping import UNREADABLE
 from aligndet.proposals.options import ProposalOptions
 from aligndet.proposals.runner import make_proposals
 from aligndet.proposals.store import ProposalStore
@@ -182,7 +183,7 @@ def _other_column(rng: random.Random, store: Path) -> None:
     try:
         array = np.load(file)
         np.save(file, rng.choice(ARRAYS)(array), allow_pickle=True)
-    except (OSError, ValueError, EOFError):
+    except UNREADABLE:
         return  # damaged before
 
 
@@ -221,7 +222,7 @@ def _some_rows(rng: random.Random, store: Path) -> None:
     file = rng.choice([file for file in _files(store) if file.suffix == ".npy"])
     try:
         array = np.load(file)
-    except (OSError, ValueError, EOFError):
+    except UNREADABLE:
         return
     if array.size:
         odd: list[float] = [0, 1, 7] if array.dtype.kind == "u" else [-1, -2, 0, 7, 30_000]
