@@ -1,6 +1,7 @@
-"""Seeded fuzzing of what people give: label files, proposal files and images, damaged in many ways.
+"""Seeded fuzzing of what people give: labels, proposals, images, checkpoints and configs, all damaged.
 
-    python benchmarks/fuzz.py [--labels 1500] [--images 1000] [--seed 0] [--only labels|images] [--keep DIR]
+    python benchmarks/fuzz.py [--labels 1500] [--images 1000] [--stores 500] [--checkpoints 500]
+        [--configs 500] [--seed 0] [--only KIND] [--keep DIR]
 
 Every damaged file goes through commands, in this process. A command must end by itself, with status 0 or 2,
 without a traceback, and with one line where it ends with 2. What does not is printed with the seed that makes
@@ -30,6 +31,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+KINDS = ("labels", "images", "stores", "checkpoints", "configs")
 SECONDS = 30  # that a command may take
 ODD: list[Any] = [
     *(
@@ -392,6 +394,11 @@ def cases(kind: str, count: int) -> Iterator[tuple[Callable[[random.Random, Path
 
         yield from ((store_case, 1) for _ in range(count))
         return
+    if kind in ("checkpoints", "configs"):
+        from fuzz_weights import checkpoint_case, config_case
+
+        yield from ((checkpoint_case if kind == "checkpoints" else config_case, 1) for _ in range(count))
+        return
     makers = [maker for maker, share in LABELS for _ in range(share)]
     yield from ((makers[number * 37 % len(makers)], 1) for number in range(count))
 
@@ -432,12 +439,14 @@ def main() -> int:
     parser.add_argument("--labels", type=int, default=1500, help="damaged label and proposal files")
     parser.add_argument("--images", type=int, default=1000, help="damaged images")
     parser.add_argument("--stores", type=int, default=500, help="damaged proposal stores")
+    parser.add_argument("--checkpoints", type=int, default=500, help="damaged checkpoints")
+    parser.add_argument("--configs", type=int, default=500, help="damaged configs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=("labels", "images", "stores"))
+    parser.add_argument("--only", choices=KINDS)
     parser.add_argument("--keep", type=Path, help="folder for the files of faults")
     args = parser.parse_args()
     signal.signal(signal.SIGALRM, too_long)
-    counts = {"labels": args.labels, "images": args.images, "stores": args.stores}
+    counts = {kind: getattr(args, kind) for kind in KINDS}
     faults = [
         fuzz(kind, count, args.seed, args.keep) for kind, count in counts.items() if args.only in (None, kind)
     ]

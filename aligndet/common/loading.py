@@ -46,6 +46,29 @@ def read_for_mmengine(filename: str | os.PathLike[str], map_location: Any = None
     return content
 
 
+def read_pickle_for_mmengine(stream: Any, name: str) -> Any:
+    """Read a pickle for mmengine or mmdet, such as a data set's proposals: arrays and plain values.
+
+    Raises:
+        InputError: it is none, or it has to be trusted.
+    """
+    from mmengine.structures import InstanceData
+
+    from aligndet.common.errors import InputError
+    from aligndet.common.pickles import Record, read_named_pickle
+    from aligndet.common.trust import TRUST
+
+    try:
+        content = read_named_pickle(stream, name)
+    except InputError as error:
+        raise InputError(f"{error}; {TRUST}") from error
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, Record):
+            fields = {field: item for field, item in vars(value).items() if not field.startswith("_")}
+            content[key] = InstanceData(**fields)
+    return content
+
+
 def downloaded(url: str, folder: str | None = None, progress: bool = True) -> Path:
     """Download a file of weights, or find it where torch keeps those that were."""
     from urllib.parse import urlparse
@@ -92,9 +115,7 @@ def _pickles(module: ModuleType) -> None:
     def load_from_fileobj(self: Any, file: Any, **options: Any) -> Any:
         if not forced():
             return usual(self, file, **options)
-        from aligndet.common.pickles import read_named_pickle
-
-        return read_named_pickle(file, getattr(file, "name", "a pickle"))
+        return read_pickle_for_mmengine(file, str(getattr(file, "name", "a pickle that the config names")))
 
     module.PickleHandler.load_from_fileobj = load_from_fileobj
 

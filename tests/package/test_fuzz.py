@@ -19,7 +19,9 @@ def _alarm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize(("kind", "count"), [("labels", 60), ("images", 40), ("stores", 40)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("labels", 60), ("images", 40), ("stores", 40), ("checkpoints", 30), ("configs", 30)]
+)
 def test_damaged_files_end_in_one_line(kind: str, count: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert fuzz.fuzz(kind, count, seed=3, keep=None) == 0, capsys.readouterr().out
 
