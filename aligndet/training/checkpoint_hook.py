@@ -27,6 +27,13 @@ class WholeCheckpointHook(CheckpointHook):
     only the files in it are its own.
     """
 
+    file_backend: Any
+    last_ckpt: str | None
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[str, str | None]
+    keep_ckpt_ids: deque[int]
+    _step_of_last = -1
+
     def before_train(self, runner: Any) -> None:
         """Find what earlier runs left in the folder."""
         super().before_train(runner)
@@ -55,8 +62,6 @@ class WholeCheckpointHook(CheckpointHook):
         self._note(runner, path)
         self._remove_stopped(but=path)
         return path
-
-    _step_of_last = -1
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         outdated = self._count(runner, step)
@@ -102,7 +107,8 @@ class WholeCheckpointHook(CheckpointHook):
     @contextmanager
     def _removing_later(self) -> Iterator[list[str]]:
         """Collect what the hook removes meanwhile, but for what this class removes."""
-        backend, outdated = self.file_backend, []
+        backend = self.file_backend
+        outdated: list[str] = []
         self.file_backend = _Collecting(backend, outdated)
         try:
             yield outdated

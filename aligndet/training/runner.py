@@ -38,6 +38,7 @@ class TrainingRunner(Runner):
     """
 
     goes_on = False
+    _resume: bool
     held: list[dict[str, Any]] | None = None
 
     def build_train_loop(self, loop: Any) -> Any:

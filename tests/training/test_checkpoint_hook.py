@@ -151,7 +151,7 @@ def test_best_is_kept_while_the_next_best_cannot_be_written(
 
 def test_a_copied_folder_leaves_the_first_ones_best(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    options = {"interval": 1, "save_best": "score", "rule": "greater"}
+    options: dict[str, Any] = {"interval": 1, "save_best": "score", "rule": "greater"}
     runner(with_validation(config(one, steps=2, **options))).train()
     assert "best_score_iter_2.pth" in checkpoints(one)
     shutil.copytree(one, two)

@@ -116,9 +116,9 @@ def test_mixed_precision_flags(dtype: str, config_file: Path, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
-def test_mixed_precision_without_a_gpu_is_refused(config_file: Path) -> None:
+def test_mixed_precision_without_a_gpu_is_refused(config_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs a GPU"):
-        train(load_config(str(config_file)), amp="bfloat16")
+        train(load(config_file, tmp_path / "work"), amp="bfloat16")
 
 
 def test_two_processes_keep_one_model(config_file: Path, tmp_path: Path) -> None:

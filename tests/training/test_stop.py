@@ -1,4 +1,4 @@
-"""A run that a signal asks to end: it finishes the step, saves, has that signal's status; it goes on exactly."""
+"""A run that a signal asks to end: it finishes the step, saves, has the status of the signal, and goes on."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ from aligndet.training import stop
 from aligndet.training.stop import stop_requests
 from tests.training.toy import At, Score, config, runner, same, weights, with_validation
 
-STATUS = {signal.SIGTERM: 143, signal.SIGUSR1: 0, signal.SIGINT: 130}
+STATUS: dict[int, int] = {signal.SIGTERM: 143, signal.SIGUSR1: 0, signal.SIGINT: 130}
 
 
 def signalled(number: int) -> None:
