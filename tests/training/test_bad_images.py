@@ -25,6 +25,15 @@ class Drawn:
         return {**results, "drawn": float(np.random.rand())}
 
 
+@TRANSFORMS.register_module(force=True)
+class DrawsAndLoads(TRANSFORMS.get("mmcv.LoadImageFromFile")):  # type: ignore[misc]
+    """Stands for a loader of a user's that draws before it fails."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        np.random.rand()
+        return super().transform(results)  # type: ignore[no-any-return]
+
+
 class Plain(BaseDataset):
     """Stands for a data set of a user's: paths and sizes."""
 
@@ -92,7 +101,8 @@ def test_the_main_process_tells_what_its_workers_met(
 def test_which_image_takes_the_place_depends_on_the_seed_and_not_on_what_was_met(tmp_path: Path) -> None:
     files = images(tmp_path, 12)
     spoil(files)
-    one, other = Plain(files), Plain(files)
+    draws = [{"type": "DrawsAndLoads"}, Drawn()]
+    one, other = Plain(files, pipeline=draws), Plain(files, pipeline=draws)
     for dataset in (one, other):
         replace_bad_images(dataset)
     first = [item(one, 3, seed) for seed in range(20)]  # the other meets each in another order
