@@ -185,7 +185,7 @@ def verify_store(path: Path) -> None:
     if wrong := wrong_names(columns):
         raise InputError(f"{path}/name_hashes.npy: {wrong} names have another hash; {AGAIN}")
     lines = sum(1 for _ in read_skipped(path))
-    if lines != meta.get("skipped", lines):
+    if lines != meta["skipped"]:
         raise InputError(f"{path / SKIPPED}: {lines} lines, {META} says {meta['skipped']}; {AGAIN}")
 
 

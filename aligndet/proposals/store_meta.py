@@ -82,7 +82,7 @@ def _refuse_version(file: Path, version: Any) -> None:
 
 def _fault(meta: Mapping[str, Any]) -> str:
     """What is wrong with a ``store.json``, in words; empty where nothing is."""
-    kinds = {"images": int, "boxes": int, "columns": dict, "info": dict, "sha256": dict}
+    kinds = {"images": int, "boxes": int, "skipped": int, "columns": dict, "info": dict, "sha256": dict}
     for key, kind in kinds.items():
         if type(meta.get(key)) is not kind:
             return f"{key!r} is missing or no {kind.__name__}"
@@ -97,7 +97,7 @@ def _fault(meta: Mapping[str, Any]) -> str:
     needed = {name for name, column in COLUMNS.items() if column.fill is None}
     if not needed <= columns.keys() <= COLUMNS.keys():
         return "'columns' does not name a store's columns"
-    if not _whole((meta["images"], meta["boxes"], *columns.values())):
+    if not _whole((meta["images"], meta["boxes"], meta["skipped"], *columns.values())):
         return "a number of rows is none"
     if columns != lengths_of(meta["images"], meta["boxes"], columns):
         return "the lengths of its columns do not belong together"

@@ -194,6 +194,10 @@ def check_out(out: Path) -> None:
     Raises:
         InputError: something else is there.
     """
+    if (out / "boxes.npy").is_file() and not (out / META).is_file():
+        raise InputError(
+            f"{out}: a proposal store that lost its {META}; delete the folder, and write it again"
+        )
     if out.exists() and not (out / META).is_file():
         raise InputError(f"{out}: exists and is no proposal store; choose another name")
 

@@ -157,6 +157,7 @@ def test_a_store_of_before_the_sums_of_blocks_reads_and_is_checked(store: Path) 
         ({"images": 7}, "lengths of its columns do not belong together"),
         ({"images": 400.0}, "'images' is missing or no int"),
         ({"boxes": -1}, "a number of rows is none"),
+        ({"skipped": "x" * 5000}, "'skipped' is missing or no int"),
         ({"sha256": {}}, "'bytes' does not name the files"),
         ({"format": "other"}, "no format 'aligndet-proposals'"),
     ],

@@ -15,7 +15,7 @@ import pytest
 from aligndet.common import image_table
 from aligndet.common.errors import InputError
 from aligndet.proposals import column_file
-from aligndet.proposals.layout import COLUMNS, OPTIONAL
+from aligndet.proposals.layout import COLUMNS, META, OPTIONAL
 from aligndet.proposals.store import ProposalStore, is_store
 from aligndet.proposals.store_writer import StoreWriter
 
@@ -165,6 +165,10 @@ def test_a_folder_that_is_no_store_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("x")
     with pytest.raises(InputError, match="no proposal store"):
         StoreWriter(tmp_path)
+    write(tmp_path / "s")
+    (tmp_path / "s" / META).unlink()
+    with pytest.raises(InputError, match=r"lost its store\.json; delete the folder"):
+        StoreWriter(tmp_path / "s")
     assert (tmp_path / "precious.txt").exists()
 
 
