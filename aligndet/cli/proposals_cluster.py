@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("proposals", type=paths.existing, metavar="PROPOSALS", help=options.PROPOSALS_HELP)
     add("out", type=paths.out, metavar="OUT", help="to write: the same proposals with clusters")
     options.add(parser, "--images", "of its file names", required=True)
+    options.add(parser, "--max-bad")
     options.add(parser, "--allow-outside")
     options.add(parser, "--config", "names the backbone", required=True)
     options.add(parser, "--weights")
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
         read_config(args.config)  # before mmdet is loaded
         from aligndet.box_domain.pseudo_classes import clusters
+    from aligndet.common.images.bad import max_bad
     from aligndet.proposals.formats import read_proposals
 
     proposals = read_proposals(args.proposals)
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         features, note = _features(args)
     if note:
         print(note)
-    job = clusters.ClusterJob(proposals, args.images, features, chosen)
+    job = clusters.ClusterJob(proposals, args.images, features, chosen, max_bad())
     key = f"{features.fingerprint()} {chosen} {clusters.fingerprint_of(args.proposals)}"
     ids = job.run(args.out.with_name(args.out.name + ".state"), key)
     recorded = {name: getattr(args, name) for name in RECORDED}

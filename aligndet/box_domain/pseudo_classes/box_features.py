@@ -113,7 +113,7 @@ def _to_xyxy(boxes: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 
 class ImageFiles(Dataset):
-    """Reads images by path into items (number, BGR image), or (number, None) where one cannot be read."""
+    """Reads images by path into items (number, BGR image), or (number, why not) where one is bad."""
 
     def __init__(self, root: Path, names: Sequence[str]) -> None:
         self.root, self.names = root, names
@@ -121,8 +121,8 @@ class ImageFiles(Dataset):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> tuple[int, np.ndarray | None]:
+    def __getitem__(self, index: int) -> tuple[int, np.ndarray | str]:
         try:
             return index, read_image(self.root / self.names[index])
-        except UnreadableImageError:
-            return index, None
+        except UnreadableImageError as error:
+            return index, str(error)

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from aligndet.box_domain.pseudo_classes.box_features import ImageFiles
 from aligndet.common.console import Console
 from aligndet.common.errors import InputError
+from aligndet.common.images.bad import BadImages, TooManyBadError
 from aligndet.common.sealed import read_sealed, write_sealed
 from aligndet.proposals.coco import write_coco
 from aligndet.proposals.layout import META, OPTIONAL
@@ -93,37 +94,54 @@ class ClusterJob:
         images: the folder its file names are relative to.
         extract: images and xywh boxes to features, as :class:`.box_features.BoxFeatures`.
         options: of the clustering.
+        max_bad: percent of the images that may be bad.
 
     Raises:
         InputError: file names lead out of the folder.
     """
 
     def __init__(
-        self, proposals: ProposalStore, images: Path, extract: Extract, options: ClusterOptions
+        self,
+        proposals: ProposalStore,
+        images: Path,
+        extract: Extract,
+        options: ClusterOptions,
+        max_bad: float = 100.0,
     ) -> None:
         refuse_names_outside(proposals, images)
         self.proposals, self.images, self.extract, self.options = proposals, images, extract, options
         self.ids = np.full(proposals.num_boxes, TODO, dtype=np.int32)
         self.codebook: Codebook | None = None
+        self.bad = BadImages(int(np.count_nonzero(proposals.counts)), max_bad, "it is skipped")
 
     def run(self, state: Path | None = None, fingerprint: str = "") -> np.ndarray:
         """Cluster everything, going on from the file ``state`` where there is one, and remove it.
 
         Raises:
             InputError: fewer readable proposals than clusters.
+            TooManyBadError: more images are bad than may be; the work is saved.
         """
         self._load(state, fingerprint)
         if self.codebook is None:
             self._fit()
+        try:
+            self._assign(state, fingerprint)
+        except TooManyBadError:
+            if state is not None:
+                self._save(state, fingerprint)
+            raise
+        if state is not None:
+            state.unlink(missing_ok=True)
+        return self.ids
+
+    def _assign(self, state: Path | None, fingerprint: str) -> None:
+        """Give every proposal that has none the cluster of its nearest centre."""
         codebook = self.codebook
         assert codebook is not None
         for done, (image, features) in enumerate(self._features(self._todo(), "clusters"), start=1):
             self.ids[self._rows(image)] = codebook.assign(features)
             if state is not None and done % self.options.save_every == 0:
                 self._save(state, fingerprint)
-        if state is not None:
-            state.unlink(missing_ok=True)
-        return self.ids
 
     def _fit(self) -> None:
         """Learn the codebook from randomly chosen images and assign those at once."""
@@ -162,9 +180,13 @@ class ClusterJob:
                 done += len(batch)
                 progress.update(done, len(files))
                 for index, image in batch:
-                    if image is None:
+                    if isinstance(image, str):
                         self.ids[self._rows(chosen[index])] = UNREADABLE
-                readable = [(int(chosen[index]), image) for index, image in batch if image is not None]
+                        self.bad.add(files.names[index], image)
+                self.bad.refuse_many("the same command then goes on")
+                readable = [
+                    (int(chosen[index]), image) for index, image in batch if not isinstance(image, str)
+                ]
                 if readable:
                     numbers, images = zip(*readable, strict=True)
                     boxes = [self._boxes(number) for number in numbers]
@@ -184,7 +206,8 @@ class ClusterJob:
         """Take up a state of the same job, and ignore one of another job, or a damaged one."""
         saved = read_sealed(state) if state else None
         if saved and str(saved["fingerprint"]) == fingerprint and len(saved["ids"]) == len(self.ids):
-            self.ids = saved["ids"]
+            self.ids = saved["ids"].copy()
+            self.ids[self.ids == UNREADABLE] = TODO  # it may be mended
             self.codebook = Codebook(saved["mean"], saved["components"], saved["centres"])
 
 

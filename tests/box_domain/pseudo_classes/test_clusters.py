@@ -22,6 +22,7 @@ from aligndet.box_domain.pseudo_classes.clusters import (
     learn_codebook,
     write_clusters,
 )
+from aligndet.common.images.bad import TooManyBadError
 from aligndet.proposals.convert import convert
 from aligndet.proposals.formats import read_proposals
 from aligndet.common.sealed import write_sealed
@@ -85,9 +86,11 @@ def make_extract(**options: Any) -> BoxFeatures:
     return BoxFeatures(backbone, [127.0] * 3, [64.0] * 3, True, scale=(320, 96), **options)
 
 
-def job(folder: Path, options: ClusterOptions = OPTIONS, extract: Any = None) -> ClusterJob:
+def job(
+    folder: Path, options: ClusterOptions = OPTIONS, extract: Any = None, max_bad: float = 100
+) -> ClusterJob:
     proposals = read_proposals(folder / "proposals.json")
-    return ClusterJob(proposals, folder, extract or make_extract(), options)
+    return ClusterJob(proposals, folder, extract or make_extract(), options, max_bad)
 
 
 def same_partition(first: Sequence[int], second: Sequence[int]) -> bool:
@@ -200,6 +203,27 @@ def test_unreadable_images_are_left_out_and_order_is_kept(planted: tuple[Path, l
         name,
         "proposals.json",
     }
+
+
+def test_too_many_bad_images_end_it_saved_and_mended_ones_are_taken(
+    planted: tuple[Path, list[int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = planted
+    options = ClusterOptions(KINDS, 16, fit_proposals=9)
+    whole, state = job(folder, options).run(), folder / "state.npz"
+    last = np.random.default_rng(0).permutation(8)[-3:]  # the codebook is learnt from the first
+    kept = {number: (folder / f"{number}.png").read_bytes() for number in last}
+    for number in kept:
+        (folder / f"{number}.png").write_bytes(b"")
+    with pytest.raises(
+        TooManyBadError, match=r"3 of 8 images are bad, more than 25 %, such as \d.png \(file"
+    ):
+        job(folder, options, max_bad=25).run(state)
+    assert ".png: file is empty; it is skipped (1 of 8 so far, at most 2)" in capsys.readouterr().err
+    for number, data in kept.items():
+        (folder / f"{number}.png").write_bytes(data)
+    assert state.is_file()
+    assert np.array_equal(job(folder, options, max_bad=0).run(state), whole)
 
 
 def test_images_without_boxes_and_other_columns_stay(tmp_path: Path) -> None:
