@@ -122,8 +122,8 @@ def _kind_with_code(path: Path) -> str:
     with suppress(OSError, ValueError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         names = {name.rpartition("/")[2] for name in archive.namelist()}
         return "a TorchScript program" if "constants.pkl" in names else ""
-    with suppress(OSError, ValueError, EOFError):
-        return "torch's oldest format (tar)" if tarfile.is_tarfile(path) else ""
+    with suppress(OSError, ValueError, EOFError, tarfile.TarError), tarfile.open(path) as members:
+        return "torch's oldest format (tar)" if members.next() else ""  # a file of zeros is a tar of nothing
     return ""
 
 

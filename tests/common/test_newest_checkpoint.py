@@ -117,6 +117,7 @@ DAMAGES = {
         "is damaged: the checksum",
     ),
     "its first bytes": (lambda path: flip(path, 0), "not a torch checkpoint"),
+    "zeros": (lambda path: path.write_bytes(bytes(path.stat().st_size)), "not a torch checkpoint"),
     "another file": (lambda path: path.write_text("<html>"), "a web page"),
 }
 
