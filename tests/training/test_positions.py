@@ -147,3 +147,21 @@ def test_an_item_is_that_of_its_place() -> None:
 def test_seeds_are_the_same_in_every_process() -> None:
     assert seed_of(0, "item", 1, 2, "3") == 16461811449488971679
     assert seed_of(0, "item", 1, 2, "3") != seed_of(0, "item", 1, 3, "2")
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_step_has_the_same_items_on_any_number_of_processes(
+    processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four images to a step on all processes together: who makes which does not count."""
+    whole = epochs(default, 1, 3, 1)
+    steps: list[list[Any]] = [[] for _ in whole]
+    for rank in range(processes):
+        monkeypatch.setattr("mmengine.dataset.sampler.get_dist_info", lambda rank=rank: (rank, processes))
+        monkeypatch.setattr("aligndet.training.positions.get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr("aligndet.training.positions.get_world_size", lambda: processes)
+        made = epochs(lambda data: BatchSampler(DefaultSampler(data, seed=3), 4 // processes, False), 1, 3, 1)
+        for step, items in zip(steps, made, strict=True):
+            step += items
+    # the last step is filled up to whole batches
+    assert [sorted(step) for step in steps[:-1]] == [sorted(step) for step in whole[:-1]]
