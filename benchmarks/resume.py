@@ -1,7 +1,7 @@
 """How long a run takes to find its place again: ``python benchmarks/resume.py [STEPS]``, 50,000 by default.
 
-118,287 images with 7 boxes each, batches of 16; a resumed run advances the order by indices and reads nothing.
-Prints seconds for each way that the shipped configs order their images.
+118,287 images with 7 boxes each, batches of 16; a resumed run advances the order by indices and reads no
+image. Prints seconds for each way that the shipped configs order their images.
 """
 
 import sys
@@ -38,14 +38,15 @@ def main(steps: int = 50_000) -> None:
     per_epoch = len(dataset) // BATCH
     for of_images in (DefaultSampler, InfiniteSampler):
         for of_batches in (BatchSampler, AspectRatioBatchSampler):
-            sampler = of_batches(of_images(dataset, seed=0), BATCH, False)
+            images = of_images(dataset, seed=0)
+            sampler = of_batches(images, BATCH, False)
             order = Order(sampler, 0)
             by_steps = of_images is InfiniteSampler
             if by_steps:
                 order.done, order.endless = steps, True
             else:
                 order.epoch, order.done = divmod(steps, per_epoch)
-                sampler.sampler.set_epoch(order.epoch)
+                images.set_epoch(order.epoch)
             begin = time.perf_counter()
             next(iter(sampler))
             seconds = time.perf_counter() - begin
