@@ -68,7 +68,7 @@ class Watch:
     """
 
     def __init__(self, dataset: Any, instead: str = INSTEAD) -> None:
-        self.leaves = list(leaves(dataset))
+        self.leaves = list({id(leaf): leaf for leaf in leaves(dataset)}.values())
         self.known = [torch.zeros(len(leaf), dtype=torch.bool) for leaf in self.leaves]
         self.found = BadImages(sum(map(len, self.known)), max_bad(), instead)
         self._agreement = Agreement()

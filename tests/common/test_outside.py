@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.cli.main import main
 from aligndet.common.errors import InputError
 from aligndet.common.images import list_images
-from aligndet.common.images.outside import allowing_outside, is_outside
+from aligndet.common.images.outside import allowing_outside, is_outside, outside_allowed
 from aligndet.common.labels.reader import inspect_labels, read_labels
 from aligndet.proposals.looked_at import look_at_images
 from aligndet.proposals.store import ProposalStore
@@ -125,3 +126,16 @@ def test_proposals(folder: Path) -> None:
     with allowing_outside():
         assert look_at_images(store, rows, folder).count == 2
     assert look_at_images(store, rows[:1], folder).count == 1
+
+
+def test_the_option_of_the_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = coco(folder, "../secret.png", width=30, height=20), folder.parent / "store"
+    for command in (
+        ["labels", "check", str(path), "--images", str(folder)],
+        ["proposals", "make", str(path), str(out), "--images", str(folder), "--backend=grid", "--workers=0"],
+    ):
+        assert main(command) == 2
+        assert "--allow-outside" in capsys.readouterr().err.splitlines()[-1]
+        assert main([*command, "--allow-outside"]) == 0
+    assert not outside_allowed()
+    assert ProposalStore.open(out).file_name(1) == "../secret.png"

@@ -126,6 +126,16 @@ def test_a_data_set_stays_what_it_was_and_is_copied_and_sent_to_workers(tmp_path
     assert [type(leaf).__name__ for leaf in leaves(dataset)] == ["Plain"]
 
 
+def test_frames_of_videos_go_through_as_they_are(tmp_path: Path) -> None:
+    class Frames(Plain):
+        def prepare_data(self, idx: Any) -> Any:
+            return idx
+
+    dataset = Frames(images(tmp_path, 2))
+    replace_bad_images(dataset)
+    assert dataset[(1, 0)] == (1, 0)
+
+
 def test_a_fault_of_the_pipeline_is_none_of_the_image(tmp_path: Path) -> None:
     dataset = Plain(
         images(tmp_path, 2), pipeline=[{"type": "LoadImageFromFile"}, lambda one: one["misspelt"]]

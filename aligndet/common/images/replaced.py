@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ class CheckedLoader:
             raise UnreadableImageError(_reason(local, error)) from error
         if loaded is None:
             raise UnreadableImageError("its loader gives nothing")
-        _refuse_other_size(loaded, size)
+        if isinstance(loaded, dict):
+            _refuse_other_size(loaded.get("ori_shape"), *size)
         return loaded
 
     @property
@@ -78,12 +80,10 @@ def _reason(path: Path | None, error: Exception) -> str:
     return f"cannot be read ({type(error).__name__}: {first})"
 
 
-def _refuse_other_size(loaded: dict[str, Any], size: tuple[Any, Any]) -> None:
-    width, height = size
-    shape = loaded.get("ori_shape")
-    if shape is None or not width or not height or min(width, height) <= 0:
-        return
-    if tuple(shape[:2]) != (height, width):
+def _refuse_other_size(shape: Any, width: Any, height: Any) -> None:
+    """Refuse an image of another size than recorded; of several images (videos), nobody recorded one size."""
+    known = all(isinstance(side, Integral) and side > 0 for side in (width, height))
+    if known and isinstance(shape, tuple) and tuple(shape[:2]) != (height, width):
         raise UnreadableImageError(f"is {shape[1]}x{shape[0]} px, but {width}x{height} are recorded")
 
 
@@ -138,6 +138,8 @@ class Replaced:
             TooManyBadError: every image is bad, or so many were in a row that no good one will be found.
             UnreadableImageError: in a test, where nobody knows the size of the image.
         """
+        if not isinstance(idx, Integral):  # of a video and its frame
+            return prepare(idx)
         if self.by_pipeline:
             checked(dataset.pipeline)
         if dataset.test_mode:
