@@ -8,7 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -183,7 +183,8 @@ def _log(path: Path, verbose: bool, earlier: str = "") -> Iterator[TextIO]:
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(GOES_ON) from interrupt
         except Exception as error:
-            traceback.print_exc()
+            with suppress(OSError):  # the disk is full
+                traceback.print_exc()
             if not isinstance(error, InputError):
                 error.log = path  # type: ignore[attr-defined]
             raise

@@ -15,6 +15,8 @@ import pytest
 
 from aligndet.cli.main import main
 from aligndet.common.config_text import config_text
+from aligndet.training.checkpoint_hook import WholeCheckpointHook
+from tests.training.test_checkpoint_hook import largest_file
 from tests.training.toy import config, runner, same, weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +103,28 @@ def test_signals_end_it_in_order_and_it_goes_on_to_the_same_result(
     assert [path.name for path in (there / "work").glob("*.pth")] == [LAST]
     runner(config(there / "whole", steps=STEPS, interval=4, max_keep_ckpts=1)).train()
     assert same(weights(there / "work" / LAST), weights(there / "whole" / LAST))
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "slow.py", "--work-dir", "work", "--resume", "--cfg-options", "custom_hooks=[]"]
+    assert main([*words, "train_cfg.max_iters=8"]) == 0
+    capsys.readouterr()
+    with largest_file(60_000):
+        assert main(words) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("aligndet train: failed: NotSavedError: ")
+    assert "work/iter_12.pth was not written: File too large; checkpoints written before are whole" in err
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in (there / "work").glob("*.pth")] == ["iter_8.pth"]
+    nothing_fits = largest_file(1)
+    with largest_file(10**9), pytest.MonkeyPatch.context() as patch:  # nor does the log fit from step 12 on
+        patch.setattr(WholeCheckpointHook, "_count", lambda *_: nothing_fits.__enter__() or [])
+        assert main(words) == 1
+    assert "was not written: File too large" in capsys.readouterr().err
+    assert main(words) == 0
+    assert [path.name for path in (there / "work").glob("*.pth")] == [LAST]
 
 
 def launched(*options: str) -> tuple[str, ...]:
