@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.registry import MODELS, DefaultScope
 
 from aligndet.common.errors import InputError
-from aligndet.common.modules import import_modules
+from aligndet.common.modules import import_modules, unregistered
 
 #: Scopes that are there without an import of the user's.
 KNOWN = ("mmdet", "mmpretrain", "mmengine", "aligndet")
@@ -31,9 +31,11 @@ def scope_of(config: Mapping[str, Any]) -> Iterator[None]:
     What any registry builds meanwhile comes from that of the config's scope, then from those above it.
 
     Raises:
-        InputError: names of the model are of a scope that no imported module makes.
+        InputError: the scope is no name, or names of the model are of one that no imported module makes.
     """
     scope = default_scope(config)
+    if not isinstance(scope, str) or not scope.isidentifier() or len(scope) > 100:
+        raise InputError(f"default_scope: {str(scope)[:80]!r}: expected the name of a package, such as mmdet")
     if scope != "mmpretrain":
         register_mmdet()
     if scope not in KNOWN and _is_of_default_scope(config.get("model")):
@@ -76,6 +78,27 @@ def scope_of_model(model: Mapping[str, Any]) -> AbstractContextManager[None]:
     """
     scoped: AbstractContextManager[None] = DefaultScope.overwrite_default_scope(model.get("_scope_"))
     return scoped
+
+
+@contextmanager
+def building(what: str) -> Iterator[None]:
+    """Say in one line, as the fault of whoever wrote it, that a config cannot be built.
+
+    Args:
+        what: begins the line, such as ``the backbone cannot be built``.
+
+    Raises:
+        InputError: something went wrong inside; a class that is registered nowhere is named with a hint.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # a config leads its classes to whatever its values lead to
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = next(iter(str(said).strip().splitlines()), "")[:300]
+        reason = unregistered(error)[:500] or text or type(error).__name__
+        raise InputError(f"{what}: {reason}") from error
 
 
 def register_mmdet() -> None:

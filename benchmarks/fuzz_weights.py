@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from fuzz import changed_bytes
 from safetensors.torch import save
@@ -61,10 +63,17 @@ def checkpoint_case(rng: random.Random, place: Path) -> list[list[str]]:
     (place / "detector.py").write_text(config_text(_detector()))
     content, kind = _content(), rng.random()
     path = place / "x.pth"
-    if kind < 0.4:
+    if kind < 0.2:
         for _ in range(rng.choice((1, 1, 2, 4))):
-            content = _changed(rng, content, ODD)
+            content = {**content, (key := rng.choice(list(content))): _changed(rng, content[key], ODD)}
         path.write_bytes(_saved(content, legacy=rng.random() < 0.2))
+    elif kind < 0.45:
+        model = _detector().model.to_dict()
+        for _ in range(rng.choice((1, 1, 2))):
+            model = {**model, (key := rng.choice(list(model))): _changed(rng, model[key], PLAIN)}
+        whole = {"type": "aligndet.BoxDomainPretrainer", "detector": model}
+        text = f"default_scope = 'mmdet'\nmodel = {whole!r}"
+        path.write_bytes(_saved({**content, "meta": {**content["meta"], "cfg": text}}))
     elif kind < 0.55:
         text = changed_bytes(rng, content["meta"]["cfg"].encode()).decode("utf-8", "replace")
         path.write_bytes(_saved({**content, "meta": {**content["meta"], "cfg": text}}))
@@ -83,13 +92,15 @@ def checkpoint_case(rng: random.Random, place: Path) -> list[list[str]]:
 def config_case(rng: random.Random, place: Path) -> list[list[str]]:
     """A user's config with a fault: Python, json or YAML."""
     (place / "x.pth").write_bytes(_saved(_content()))
-    content: Any = _detector().to_dict()
+    content: dict[str, Any] = _detector().to_dict()
     kind = rng.random()
     if kind < 0.5:
         for _ in range(rng.choice((1, 1, 2))):
-            content = _changed(rng, content, PLAIN)
+            content = {**content, "model": _changed(rng, content["model"], PLAIN)}
+        if rng.random() < 0.2:
+            content["default_scope"] = rng.choice(PLAIN)
     if kind < 0.3 or 0.5 <= kind < 0.8:
-        text = "\n".join(f"{key} = {value!r}" for key, value in content.items()) if content else ""
+        text = "\n".join(f"{key} = {value!r}" for key, value in content.items())
         path = place / "detector.py"
     else:
         text, path = (
@@ -118,6 +129,7 @@ def _second(rng: random.Random, path: Path, place: Path) -> list[str]:
 
 def _boxes(place: Path) -> list[str]:
     (place / "images").mkdir(exist_ok=True)
+    cv2.imwrite(str(place / "images" / "a.png"), np.zeros((64, 64, 3), np.uint8))
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 40], "area": 1600, "iscrowd": 0}
     images = [{"id": 1, "file_name": "a.png", "width": 64, "height": 64}]
     labels = {"images": images, "annotations": [box], "categories": [{"id": 1, "name": "a"}]}

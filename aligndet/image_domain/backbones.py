@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
@@ -11,6 +12,7 @@ from aligndet.common.errors import InputError
 from aligndet.image_domain.convert import convert
 from aligndet.image_domain.normalisation import is_pretrained
 from aligndet.image_domain.sources import load_source
+from aligndet.scopes import building
 
 
 def backbone_config(cfg: Mapping | Config) -> ConfigDict:
@@ -22,9 +24,10 @@ def backbone_config(cfg: Mapping | Config) -> ConfigDict:
     Raises:
         InputError: the config has none of these.
     """
-    model = cfg.get("model") or {}
+    model = cfg.get("model")
+    model = model if isinstance(model, Mapping) else {}
     for holder in (model.get("detector"), model, cfg):
-        if isinstance(holder, (Mapping, Config)) and holder.get("backbone"):
+        if isinstance(holder, (Mapping, Config)) and isinstance(holder.get("backbone"), Mapping):
             return ConfigDict(copy.deepcopy(holder["backbone"]))
     raise InputError(
         "no backbone in the config: expected model.detector.backbone, model.backbone or backbone"
@@ -38,15 +41,22 @@ def build_backbone(cfg: Mapping | Config, initialise: bool = False) -> nn.Module
         cfg: see :func:`backbone_config`.
         initialise: load what the config asks for (``init_cfg`` or timm's ``pretrained``); False leaves random
             weights and touches neither network nor disk.
+
+    Raises:
+        InputError: there is none, or it cannot be built.
     """
     part = backbone_config(cfg)
     if not initialise and "pretrained" in part:
         part["pretrained"] = False if isinstance(part["pretrained"], bool) else None
-    with MODELS.switch_scope_and_registry(cfg.get("default_scope") or "mmdet") as registry:
-        backbone = registry.build(part)
+    with (
+        building(f"the config's backbone {str(part.get('type'))[:80]!r} cannot be built"),
+        MODELS.switch_scope_and_registry(cfg.get("default_scope") or "mmdet") as registry,
+    ):
+        backbone: Any = registry.build(part)
     if initialise and hasattr(backbone, "init_weights"):
         backbone.init_weights()
-    return backbone
+    built: nn.Module = backbone
+    return built
 
 
 def starts_pretrained(cfg: Mapping | Config) -> bool:

@@ -125,7 +125,9 @@ def check_style(source: Source, backbone: Mapping) -> None:
     Raises:
         NoMatchError: the styles are known and differ.
     """
-    if "ResNet" not in str(backbone.get("type")) or backbone.get("depth", 0) < 50 or source.style is None:
+    depth = backbone.get("depth")
+    deep = isinstance(depth, int) and depth >= 50
+    if "ResNet" not in str(backbone.get("type")) or not deep or source.style is None:
         return
     style = backbone.get("style", "pytorch")
     if style != source.style:

@@ -5,7 +5,7 @@ mmdet is loaded where a user's config was read and is to be wrapped: mistakes in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,10 @@ def load_config(path: str, options: dict[str, Any] | None = None, imports: Itera
     config = read_config(path, options)
     add_imports(config, imports)
     model: Any = config.get("model") or {}
+    if not isinstance(model, Mapping):
+        raise InputError(f"config {path}: its model is {str(model)[:40]!r}; expected a dict")
     if isinstance(model.get("detector"), str):
-        model.detector = read_model(model.detector)
+        config.model.detector = read_model(model["detector"])
     merge_options(config, options or {})
     add_imports(config, imports)  # again: an option may have put others in their place
     return config

@@ -57,11 +57,13 @@ class Question:
         """Give the stock model config: that of ``config``, else the one that was pre-trained.
 
         Raises:
-            CheckpointError: neither is there.
+            CheckpointError: neither is there, or it is no dict.
         """
         model = self.config.get("model") if self.config is not None else None
         if model is None:
             return pretrained_detector(self.source)
+        if not isinstance(model, Mapping):
+            raise CheckpointError(f"--config: its model is {str(model)[:40]!r}; expected a dict")
         return model.get("detector") or model
 
     def whole_config(self) -> Mapping[str, Any]:
@@ -211,10 +213,12 @@ def pretrained_detector(source: Checkpoint) -> Any:
     Raises:
         CheckpointError: the checkpoint does not hold it.
     """
-    model = source.config().get("model", {})
+    model = source.config().get("model")
+    model = model if isinstance(model, dict) else {}
     if not isinstance(model.get("detector"), dict):
+        kind = str(model.get("type"))[:80]
         raise CheckpointError(
-            f"{source.path}: its config has no model.detector (model.type is {model.get('type')!r}); "
+            f"{source.path}: its config has no model.detector (model.type is {kind!r}); "
             "give the detector's config with --config"
         )
     return model.detector

@@ -16,10 +16,8 @@ from torch import nn
 
 from aligndet.box_domain.adapters import boxes_only, classifier_names, student
 from aligndet.box_domain.adapters.ancestry import ancestry
-from aligndet.common.errors import InputError
-from aligndet.common.modules import unregistered
 from aligndet.common.signatures import options_of
-from aligndet.scopes import register_mmdet, scope_of_model
+from aligndet.scopes import building, register_mmdet, scope_of_model
 
 #: Options of modules that load the file they name.
 _LOADING = ("pretrained", "checkpoint_path")
@@ -88,12 +86,7 @@ def build_stock(config: Any, seed: int = 0) -> nn.Module:
     """
     with _building(config), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            detector: nn.Module = MODELS.build(without_downloads(student(config)))
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError, OSError) as error:
-            raise InputError(
-                f"mmdet cannot build the detector {config.get('type')!r}: {unregistered(error) or error}"
-            ) from error
+        detector: nn.Module = MODELS.build(without_downloads(student(config)))
         detector.init_weights()  # type: ignore[operator]
     return detector.cpu()
 
@@ -112,8 +105,12 @@ def box_part_keys(config: Any) -> set[str]:
 
 @contextmanager
 def _building(config: Any) -> Iterator[None]:
-    """Build in silence in the present default scope, mmdet's where there is none."""
-    with quiet():
+    """Build in silence in the present default scope, mmdet's where there is none.
+
+    Raises:
+        InputError: it cannot be built.
+    """
+    with quiet(), building(f"mmdet cannot build the detector {str(config.get('type'))[:80]!r}"):
         register_mmdet()
         with scope_of_model(config):
             yield

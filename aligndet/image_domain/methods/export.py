@@ -21,6 +21,7 @@ from aligndet.common.checkpoints import CheckpointError, write_checkpoint
 from aligndet.image_domain.keys import is_counter
 from aligndet.image_domain.methods.contract import DetectorMethod
 from aligndet.image_domain.sources import Source
+from aligndet.scopes import building
 
 BOX_HEAD = "roi_head.bbox_head."
 LAST_STAGE = ("roi_head.shared_head.layer4.", "backbone.layer4.")  # C4 and other ResNets call it differently
@@ -137,10 +138,18 @@ def _first(keys: list[str], count: int = 2) -> str:
 
 
 def build_detector(cfg: Mapping | Config) -> nn.Module:
-    """The detector of a config, or of its ``model.detector`` in a pre-training; no weights are loaded."""
-    model: Any = cfg["model"]
-    with MODELS.switch_scope_and_registry(cfg.get("default_scope") or "mmdet") as registry:
-        return registry.build(ConfigDict(copy.deepcopy(dict(model.get("detector") or model))))
+    """The detector of a config, or of its ``model.detector`` in a pre-training; no weights are loaded.
+
+    Raises:
+        InputError: it cannot be built.
+    """
+    with (
+        building("the config's detector cannot be built"),
+        MODELS.switch_scope_and_registry(cfg.get("default_scope") or "mmdet") as registry,
+    ):
+        model: Any = cfg["model"]
+        detector: nn.Module = registry.build(ConfigDict(copy.deepcopy(dict(model.get("detector") or model))))
+    return detector
 
 
 def save(export: Export, source: Source, method: DetectorMethod, out: Path) -> None:
