@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ def _reason(path: Path | None, error: Exception) -> str:
 
 def _refuse_other_size(shape: Any, width: Any, height: Any) -> None:
     """Refuse an image of another size than recorded; of several images (videos), nobody recorded one size."""
-    known = all(isinstance(side, Integral) and side > 0 for side in (width, height))
+    known = all(isinstance(side, (int, np.integer)) and side > 0 for side in (width, height))
     if known and isinstance(shape, tuple) and tuple(shape[:2]) != (height, width):
         raise UnreadableImageError(f"is {shape[1]}x{shape[0]} px, but {width}x{height} are recorded")
 
@@ -138,7 +137,7 @@ class Replaced:
             TooManyBadError: every image is bad, or so many were in a row that no good one will be found.
             UnreadableImageError: in a test, where nobody knows the size of the image.
         """
-        if not isinstance(idx, Integral):  # of a video and its frame
+        if not isinstance(idx, (int, np.integer)):  # of a video and its frame
             return prepare(idx)
         if self.by_pipeline:
             checked(dataset.pipeline)
