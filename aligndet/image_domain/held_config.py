@@ -127,7 +127,7 @@ class _Checker:
         """Say what is not built, and what mends it."""
         imports = f", such as what its custom_imports name: {str(self.imports)[:200]}" if self.imports else ""
         return InputError(
-            f"{self.source}: the config in it: {place}={str(value)[:80]!r} is no class of a registry; give "
+            f"{self.source}: the config in it: {place}={str(value)[:80]!r} is in no registry; give "
             f"the module that registers it with --import{imports}; or {TRUST}"
         )
 

@@ -148,7 +148,11 @@ def test_a_checkpoint_whose_modules_are_gone_says_which(
     checkpoint["meta"]["cfg"] = checkpoint["meta"]["cfg"].replace("meadow.data", "meadow_of_yesterday.data")
     torch.save(checkpoint, tmp_path / "iter_1.pth")
     with pytest.raises(InputError, match=r"custom_imports meadow_of_yesterday.data: there is no module"):
-        export(tmp_path / "iter_1.pth", tmp_path / "out.pth")
+        export(tmp_path / "iter_1.pth", tmp_path / "out.pth", trust=True)
+    checkpoint["meta"]["cfg"] = checkpoint["meta"]["cfg"].replace("'meadow'", "'meadow_of_yesterday'")
+    torch.save(checkpoint, tmp_path / "iter_1.pth")
+    with pytest.raises(InputError, match=r"in no registry; .* --import, such as .*meadow_of_yesterday.data"):
+        export(tmp_path / "iter_1.pth", tmp_path / "out.pth")  # a file of weights imports nothing itself
     assert not (tmp_path / "out.pth").exists()
 
 
