@@ -236,7 +236,7 @@ def coco_case(rng: random.Random, place: Path) -> list[list[str]]:
     ]
 
 
-GRID = ["--backend", "grid", "--workers", "0", "--quiet"]
+GRID = ["--backend", "grid", "--workers", "0", "--quiet", "--max-bad", "100"]
 
 
 def yolo_case(rng: random.Random, place: Path) -> list[list[str]]:

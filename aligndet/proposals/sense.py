@@ -31,7 +31,7 @@ def senseless(columns: Mapping[str, Array], clusters: int) -> Iterator[str]:
             return
     if len(columns["sizes"]) and columns["sizes"].min() < -1:
         yield "sizes.npy: a width or height is negative"
-    if (row := _first_bad(boxes, _no_boxes)) >= 0:
+    if (row := _first_bad(boxes, no_boxes)) >= 0:
         image = int(np.searchsorted(offsets, row, side="right")) - 1
         yield f"boxes.npy: box {row}, of image {image}, is not finite or its corners are out of order"
     if "clusters" in columns:
@@ -62,7 +62,7 @@ def wrong_names(columns: Mapping[str, Array]) -> int:
     return int((hashes[columns["name_rows"]] != columns["name_hashes"]).sum())
 
 
-def _no_boxes(boxes: Array) -> Array:
+def no_boxes(boxes: Array) -> Array:
     """(n,) which rows are no box."""
     with np.errstate(invalid="ignore", over="ignore"):
         ordered = (boxes[:, 2] >= boxes[:, 0]) & (boxes[:, 3] >= boxes[:, 1])

@@ -20,6 +20,7 @@ from aligndet.common.image_table import encode_name, name_hash
 from aligndet.proposals.blocks import write_blocks
 from aligndet.proposals.column_file import ColumnFile
 from aligndet.proposals.layout import BLOCKS, COLUMNS, FORMAT, META, OPTIONAL, SKIPPED, VERSION
+from aligndet.proposals.sense import no_boxes
 from aligndet.proposals.store import ProposalStore
 from aligndet.proposals.store_meta import write_meta
 
@@ -86,6 +87,8 @@ class StoreWriter:
         for name, values in optional.items():
             if values is not None and len(values) != len(boxes):
                 raise ValueError(f"{file_name}: {len(boxes)} boxes but {len(values)} {name}")
+        if no_boxes(boxes).any():
+            raise ValueError(f"{file_name}: boxes that are not finite, or whose corners are out of order")
         for name in OPTIONAL:
             self._append_optional(name, optional.get(name), len(boxes))
         self._append_stamp(stamp)

@@ -172,6 +172,12 @@ def test_a_folder_that_is_no_store_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "precious.txt").exists()
 
 
+@pytest.mark.parametrize("box", [(0, 0, float("nan"), 1), (0, 0, float("inf"), 1), (2, 0, 1, 1)])
+def test_what_no_reader_takes_is_not_written(tmp_path: Path, box: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"a\.jpg: boxes that are not finite"):
+        StoreWriter(tmp_path / "s").append("a.jpg", 1, (9, 9), np.array([box]))
+
+
 def test_a_full_disk_leaves_nothing_behind_and_the_old_store_as_it_was(tmp_path: Path) -> None:
     write(tmp_path / "s")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
