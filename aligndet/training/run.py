@@ -98,7 +98,7 @@ def train(
     latest = noted_checkpoint(Path(config.work_dir))
     return TrainResult(
         work_dir=Path(config.work_dir),
-        checkpoint=Path(config.work_dir) / latest.name if latest else None,
+        checkpoint=latest,
         iters=runner.iter,
         first=progress.first,
         last=progress.last,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aligndet.common.checkpoints import CheckpointError
 from aligndet.common.newest_checkpoint import newest_checkpoint
 from aligndet.training.runner import NotSavedError
 from tests.training.toy import At, config, runner, same, weights, with_validation
@@ -160,6 +161,51 @@ def test_a_copied_folder_leaves_the_first_ones_best(tmp_path: Path) -> None:
     assert "best_score_iter_2.pth" in checkpoints(one)
     assert len([name for name in checkpoints(two) if "best" in name]) == 1
     assert "best_score_iter_2.pth" not in checkpoints(two)
+
+
+@pytest.mark.parametrize("case", ["damaged", "all damaged", "moved", "an earlier run's"])
+def test_what_a_run_finds_when_it_goes_on(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends as a run without a break, whatever happened to the folder meanwhile."""
+    work = tmp_path / "work"
+    runner(config(work, steps=3, interval=1)).train()
+    if case == "moved":
+        (tmp_path / "elsewhere").mkdir()
+        work = work.rename(tmp_path / "elsewhere" / "work2")
+        begins = 3
+    elif case == "an earlier run's":
+        made = config(work, steps=3, interval=1)
+        with pytest.raises(ZeroDivisionError):
+            runner(made, At(2, lambda: 1 / 0)).train()
+        begins = 1
+    else:
+        for path in work.glob("*.pth") if case == "all damaged" else [work / "iter_3.pth"]:
+            path.write_bytes(path.read_bytes()[:-50])
+        begins = 0 if case == "all damaged" else 2
+    seen: list[int] = []
+    again = runner(config(work, steps=6, interval=1), goes_on=True)
+    for step in range(1, 7):
+        again.register_hook(At(step, lambda step=step: seen.append(step)))  # type: ignore[misc]
+    capsys.readouterr()
+    again.train()
+    assert seen[0] == begins + 1
+    err = capsys.readouterr().err
+    assert err.count("is cut: its end is missing; ") == {"damaged": 1, "all damaged": 3}.get(case, 0)
+    then = {"damaged": f"goes on from {work / 'iter_2.pth'}", "all damaged": "begins from the start"}
+    assert then.get(case, "") in err
+    runner(config(tmp_path / "whole", steps=6, interval=6)).train()
+    assert same(weights(Path(work) / "iter_6.pth"), weights(tmp_path / "whole" / "iter_6.pth"))
+
+
+def test_a_damaged_file_that_is_named_is_refused(tmp_path: Path) -> None:
+    runner(config(tmp_path / "work", steps=1, interval=1)).train()
+    path = tmp_path / "work" / "iter_1.pth"
+    path.write_bytes(path.read_bytes()[:-50])
+    made = config(tmp_path / "work", steps=2)
+    made.resume, made.load_from = True, str(path)
+    with pytest.raises(CheckpointError, match=r"iter_1\.pth"):
+        runner(made).train()
 
 
 def test_weights_to_start_from_count_where_there_is_no_checkpoint_yet(tmp_path: Path) -> None:
