@@ -13,7 +13,11 @@ from types import FrameType
 from typing import Any
 
 #: Exit status of a run that a signal ended in order; slurm's warning asks to be put into the queue again.
-STATUS = {int(signal.SIGTERM): 143, int(signal.SIGINT): 130, int(signal.SIGUSR1): 0}
+STATUS = {int(signal.SIGTERM): 143, int(signal.SIGINT): 130}
+if hasattr(signal, "SIGUSR1"):  # not on Windows
+    STATUS[int(signal.SIGUSR1)] = 0
+#: Signals that Python does not make an exception of.
+SILENT = tuple(number for number in STATUS if number != signal.SIGINT)
 #: Seconds in which further signals are taken for the same request: a group's, and one who passes it on.
 SAME_REQUEST = 2.0
 #: Seconds that a process has to finish its step and save: a step of a large model on a CPU takes minutes.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aligndet.common.machine import process_environment
-from aligndet.common.signals import Stopped, end_in_order, signal_of, signals_unwind
+from aligndet.common.signals import SILENT, Stopped, end_in_order, signal_of, signals_unwind
 from aligndet.comparison.metrics import metric_names
 from aligndet.comparison.plan import Run, write_run
 from aligndet.comparison.status import Status
@@ -120,7 +120,7 @@ def execute(
     outcomes = {run: outcome for run in runs if (outcome := reused_outcome(run))}
     waiting = [run for run in dict.fromkeys(runs) if run not in outcomes]
     running: dict[Run, subprocess.Popen[bytes]] = {}
-    unwinding = signals_unwind(signal.SIGTERM, signal.SIGUSR1)
+    unwinding = signals_unwind(*SILENT)
     with unwinding, status.telling(len(outcomes), waiting, workers), ended_with_us(running):
         while waiting or running:
             while waiting and len(running) < workers:

@@ -13,7 +13,7 @@ from typing import Any
 from aligndet.common.console import Console, Progress
 from aligndet.common.errors import InputError
 from aligndet.common.machine import usable_cores
-from aligndet.common.signals import Stopped, signals_unwind
+from aligndet.common.signals import SILENT, Stopped, signals_unwind
 from aligndet.doctor.versions import deciding_versions
 from aligndet.pipeline import checks, plan, run_file
 from aligndet.pipeline.codec import from_plain
@@ -66,7 +66,7 @@ def run_pipeline(
     if not before or before.data["versions"] != deciding_versions():
         console.say("checking every stage's config")
         checked = check_in_process(question)
-    with run_file.locked(question.folder), signals_unwind(signal.SIGTERM, signal.SIGUSR1):
+    with run_file.locked(question.folder), signals_unwind(*SILENT):
         if overwrite:
             _clear(question, stages)
         run = before or run_file.new(question, stages, command)

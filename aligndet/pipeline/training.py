@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any
 from aligndet.common.errors import InputError
 from aligndet.common.files import write_json, write_text
 from aligndet.common.search_path import put_current_folder_last
-from aligndet.common.signals import end_with_parent, passed_on, signals_unwind
+from aligndet.common.signals import SILENT, end_with_parent, passed_on, signals_unwind
 from aligndet.pipeline.codec import NOT_DECISIVE, as_plain
 from aligndet.pipeline.stage import StageError
 
@@ -81,7 +80,7 @@ def _in_processes(file: Path, request: TrainingRequest) -> dict[str, Any]:
         *("--nan-patience", str(request.nan_patience)),
     ]
     result.unlink(missing_ok=True)
-    with signals_unwind(signal.SIGTERM, signal.SIGUSR1):
+    with signals_unwind(*SILENT):
         process = subprocess.Popen(command)
         with passed_on(process):
             code = process.wait()

@@ -46,12 +46,13 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Take the signals of :data:`STATUS` as requests to stop; in another than the main thread, none come.
+    """Take the signals of :data:`STATUS` as requests to stop; in another than the main thread, and on
+    Windows, none come.
 
     A thread takes them, so that the second one ends the process although a library waits for a dead peer.
     """
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    if os.name == "nt" or threading.current_thread() is not threading.main_thread():
         yield request
         return
     reader, writer = os.pipe()
@@ -91,7 +92,7 @@ def requeue_noted(folder: Path) -> Iterator[None]:
             note.unlink(missing_ok=True)
         yield
     except Stopped as stopped:
-        if stopped.number == signal.SIGUSR1 and is_main_process():
+        if stopped.code == 0 and is_main_process():
             note.touch()
         raise
 
@@ -113,10 +114,11 @@ class Deaf:
         if threading.current_thread() is threading.main_thread():
             with contextlib.suppress(ValueError):
                 signal.set_wakeup_fd(-1)  # a fork's is that of its parent
-            for number in (signal.SIGINT, signal.SIGUSR1):
+            for number in STATUS.keys() - {signal.SIGTERM}:
                 signal.signal(number, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            threading.Thread(target=_end_for, args=(os.getppid(),), daemon=True).start()
+            if hasattr(signal, "sigwaitinfo"):  # not on macOS, which does not tell who sends a signal
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+                threading.Thread(target=_end_for, args=(os.getppid(),), daemon=True).start()
         if self.then:
             self.then(worker)
 
