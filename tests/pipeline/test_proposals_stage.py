@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aligndet.common.images.bad import TooManyBadError
 from aligndet.pipeline.stages.proposals import ProposalsRequest, run
 from aligndet.proposals import blocks
 
@@ -48,3 +49,16 @@ def test_only_damaged_images_are_searched_again(tmp_path: Path, monkeypatch: pyt
     assert run(request) == made
     assert 1 <= len(log.read_text().splitlines()) < 12
     assert {path.name: path.read_bytes() for path in store.iterdir()} == before
+
+
+def test_bad_images_are_named_in_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((60, 80, 3), 9 * number, np.uint8))
+    (tmp_path / "2.png").write_bytes(b"")
+    request = ProposalsRequest(str(tmp_path), str(tmp_path / "s"), "grid", workers=1)
+    made = run(request)
+    assert (made.images, made.skips) == (3, 1)
+    assert made.warnings[-1] == "2.png: file is empty; it is skipped"
+    monkeypatch.setenv("ALIGNDET_MAX_BAD", "0")
+    with pytest.raises(TooManyBadError, match="1 of 4 images are bad, more than 0 %"):
+        run(ProposalsRequest(str(tmp_path), str(tmp_path / "t"), "grid", workers=1))

@@ -149,7 +149,8 @@ def run(request: ProposalsRequest) -> ProposalsResult:
     if request.recall_labels:
         recall, images = _recall(request, options, workers)
     counts = (report.images, report.boxes, report.without_boxes, report.skips)
-    return ProposalsResult(*counts, tuple(report.skipped), recall, images, report.notes)
+    left_out = [f"{row['file_name']}: {row['reason']}; it is skipped" for row in report.skipped]
+    return ProposalsResult(*counts, tuple(report.skipped), recall, images, (*report.notes, *left_out))
 
 
 def _compile(options: Any) -> None:
