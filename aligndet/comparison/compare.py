@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from aligndet.common.console import Console
+from aligndet.common.work_dir import locked
 from aligndet.comparison.execute import Command, Outcome, execute, run_command
 from aligndet.comparison.inputs import check_images, cut_val, draw_labels, ready_start, sound_sets
 from aligndet.comparison.leaks import guard
@@ -28,13 +29,16 @@ def compare(settings: Settings, console: Console | None = None, command: Command
         command: makes the process of a run; replaced in tests.
 
     Raises:
-        InputError: config, data or a checkpoint cannot answer the question; no run was started.
+        InputError: config, data or a checkpoint cannot answer the question, or another comparison works in
+            the folder; no run was started.
+        Stopped: a signal asked to end; the runs saved.
         RuntimeError: not one run gave a result.
     """
     status = Status(console)
     settings, planner = prepare(settings, status.console)
-    searched = _run_all(planner.search(), settings, status, command)
-    finals = _run_all(planner.final(_chosen(searched, settings)), settings, status, command)
+    with locked(settings.work_dir, "--out"):
+        searched = _run_all(planner.search(), settings, status, command)
+        finals = _run_all(planner.final(_chosen(searched, settings)), settings, status, command)
     if all(outcome.error for outcome in [*searched, *finals]):
         first = next(iter([*searched, *finals]))
         raise RuntimeError(f"every run failed; the first, {first.run.title}: {first.error}")
