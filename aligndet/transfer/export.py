@@ -221,4 +221,4 @@ def pretrained_detector(source: Checkpoint) -> Any:
             f"{source.path}: its config has no model.detector (model.type is {kind!r}); "
             "give the detector's config with --config"
         )
-    return model.detector
+    return model["detector"]
