@@ -17,7 +17,7 @@ from aligndet.common.configs import locate_config
 from aligndet.common.console import Console, captured
 from aligndet.common.errors import InputError
 from aligndet.common.signals import end_with_parent
-from aligndet.training.started import alone_in, launched_rank
+from aligndet.training.started import alone_in, launched_rank, parting_in_order
 
 if TYPE_CHECKING:
     from aligndet.training.run import TrainResult
@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> TrainResult:
             console.say(f"log: {log}")
         if args.aligndet:
             console.say(_kept_and_replaced(config))
-        result = _train(config, args, console)
+        with parting_in_order():
+            result = _train(config, args, console)
         console.say(_summary(result))
     return result
 

@@ -103,11 +103,13 @@ def main(argv: Sequence[str]) -> None:
     put_current_folder_last()
     from aligndet.training.config import load_config
     from aligndet.training.run import train
+    from aligndet.training.started import parting_in_order
 
     config = load_config(args.config)
     config.launcher = "pytorch"
     amp, patience = "float16" if args.amp else None, args.nan_patience
-    result = train(config, amp=amp, resume="auto", max_iters=args.max_iters, nan_patience=patience)
+    with parting_in_order():
+        result = train(config, amp=amp, resume="auto", max_iters=args.max_iters, nan_patience=patience)
     if os.environ.get("RANK", "0") == "0":
         write_json(args.result, as_plain(result))
 

@@ -15,12 +15,13 @@ class Agreement:
     """
 
     def __init__(self) -> None:
-        several = get_world_size() > 1
-        self._group = distributed.new_group(backend="gloo") if several else None
+        self._several = get_world_size() > 1
+        on_cpu = self._several and "gloo" in distributed.get_backend()
+        self._group = distributed.new_group(backend="gloo") if self._several and not on_cpu else None
 
     def largest(self, number: int) -> int:
         """The largest of all processes' numbers."""
-        if self._group is None:
+        if not self._several:
             return number
         value = torch.tensor(number)
         distributed.all_reduce(value, distributed.ReduceOp.MAX, self._group)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from aligndet.common.signals import Stopped
 from aligndet.common.work_dir import is_held, locked
 
 #: Numbers that launchers give a process, and how often they started the job again.
@@ -21,6 +23,25 @@ def launched_rank() -> int:
 def was_started_again() -> bool:
     """Whether torchrun or slurm started this job before: it then goes on from where it was."""
     return any(os.environ.get(name, "0") not in ("", "0") for name in AGAIN)
+
+
+@contextlib.contextmanager
+def parting_in_order() -> Iterator[None]:
+    """Let the processes of a launch part when all are at the end, or saved: none loses its peers before."""
+    try:
+        yield
+    except Stopped:
+        _part()
+        raise
+    _part()
+
+
+def _part() -> None:
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def alone_in(folder: Path) -> contextlib.AbstractContextManager[None]:
