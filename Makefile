@@ -1,4 +1,4 @@
-# make setup | demo | test | openmmlab | mutants | fuzz | coverage | lint | wheel | clean | help    (see `make help`)
+# make setup | demo | test | openmmlab | mutants | fuzz | faults | coverage | lint | wheel | clean | help    (see `make help`)
 VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, $(OLDEST)) <= sys.version_info[:2] < (
 KEY := $(shell cat requirements.txt pyproject.toml Makefile | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.set-up-$(KEY)
 
-.PHONY: help setup ops demo test openmmlab mutants fuzz coverage lint wheel clean
+.PHONY: help setup ops demo test openmmlab mutants fuzz faults coverage lint wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -68,6 +68,9 @@ mutants: setup ## do the tests notice a change in the method's core? ARGS=moment
 
 fuzz: setup ## damaged labels and images through the commands: no traceback, no hang, exit 0 or 2; ARGS="--seed 1"
 	OMP_NUM_THREADS=1 $(PY) benchmarks/fuzz.py $(ARGS)
+
+faults: setup ## every stage killed, stopped, damaged and moved, then gone on with: equal to an unbroken run? ARGS="--tries 1"
+	OMP_NUM_THREADS=1 $(PY) benchmarks/faults.py $(ARGS)
 
 coverage: setup ## is every family of mmdet's detectors served? one pre-training step of each
 	$(PY) -m aligndet check --zoo --workers 2 $(ARGS)
