@@ -70,7 +70,7 @@ def test_file_work_dir_and_safetensors(tmp_path: Path) -> None:
 
 
 def test_missing_files_and_empty_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no checkpoint yet"):
+    with pytest.raises(InputError, match="has no checkpoint that can be read: expected"):
         load_source(str(tmp_path))
     with pytest.raises(InputError, match="timm:NAME"):
         load_source("resnet18")
