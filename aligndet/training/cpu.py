@@ -14,6 +14,7 @@ from mmengine.registry import MODEL_WRAPPERS, OPTIM_WRAPPERS
 from torch import nn
 
 from aligndet.common.notices import warn
+from aligndet.training.started import join
 
 
 def without_gpu(config: Config) -> None:
@@ -32,7 +33,7 @@ def without_gpu(config: Config) -> None:
 
 def _processes_without_gpu(config: Config) -> None:
     """Join processes over gloo and wrap without device ids; mmengine takes CUDA for granted in both."""
-    torch.distributed.init_process_group("gloo")
+    join("gloo")
     atexit.register(_leave)
     unused = config.get("find_unused_parameters", False)
     wrapper = {"type": "DistributedOnCPU", "broadcast_buffers": False, "find_unused_parameters": unused}

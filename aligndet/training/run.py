@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from aligndet.training.finite import PATIENCE
 from aligndet.training.length import StopAfter, cap
 from aligndet.training.progress import ProgressHook
 from aligndet.training.runner import runner_of
-from aligndet.training.started import alone_in, was_started_again
+from aligndet.training.started import alone_in, join, was_started_again
 from aligndet.training.strict import check_files, check_own_arguments
 
 __all__ = ["TrainResult", "build_runner", "check_config", "load_config", "train", "wrap_config"]
@@ -146,6 +147,9 @@ def build_runner(
         cap(config, max_iters)
     if not torch.cuda.is_available():
         without_gpu(config)
+    elif config.get("launcher") == "pytorch" and was_started_again():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        join((config.get("env_cfg") or {}).get("dist_cfg", {}).get("backend", "nccl"))
     try:
         goes_on = resume == "auto" or was_started_again()
         runner = runner_of(config, goes_on, nan_patience)

@@ -25,6 +25,18 @@ def was_started_again() -> bool:
     return any(os.environ.get(name, "0") not in ("", "0") for name in AGAIN)
 
 
+def join(backend: str) -> None:
+    """Join the processes of a launch by torchrun, under a name of this start's own.
+
+    Torch 2.12 gives processes that torchrun starts again the store of those that died, with their addresses.
+    """
+    from torch import distributed
+
+    store, rank, size = next(distributed.rendezvous("env://"))
+    own = distributed.PrefixStore(f"start_{os.environ.get(AGAIN[0], '0')}", store)
+    distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
+
+
 @contextlib.contextmanager
 def parting_in_order() -> Iterator[None]:
     """Let the processes of a launch part when all are at the end, or saved: none loses its peers before."""
