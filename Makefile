@@ -66,7 +66,7 @@ openmmlab: ## the smoke tests on OpenMMLab's own packages, in .venv-openmmlab; A
 mutants: setup ## do the tests notice a change in the method's core? ARGS=momentum tries one part
 	$(PY) benchmarks/mutants.py $(ARGS)
 
-fuzz: setup ## damaged labels and images through the commands: no traceback, no hang, exit 0 or 2; ARGS="--seed 1"
+fuzz: setup ## damaged labels, images, stores, checkpoints, configs through the commands: no traceback, no hang, exit 0 or 2; ARGS="--seed 1"
 	OMP_NUM_THREADS=1 $(PY) benchmarks/fuzz.py $(ARGS)
 
 faults: setup ## every stage killed, stopped, damaged and moved, then gone on with: equal to an unbroken run? ARGS="--tries 1"
