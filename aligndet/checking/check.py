@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from aligndet.transfer.stock import quiet
 #: Short sides of views, pixels: the next is tried where training fails at one (SSD wants 300, DINO 900 cells,
 #: a transformer with fixed places its own); None is the config's own size.
 SIZES = (128, 320, None)
+#: What torch says of a norm that has one value of each channel to work on.
+ONE_VALUE = "Expected more than 1 value per channel"
 #: mmdet's modules that register something: loaded once by whoever starts processes that check. This package
 #: comes first, for it stands in for operators that mmcv lacks.
 PRELOAD = (
@@ -119,7 +122,19 @@ def _check(name: str, settings: Settings, row: Row) -> None:
 
 
 def _pretrain_and_export(name: str, config: Config, settings: Settings, folder: Path, row: Row) -> None:
-    data = settings.data or generate_for(config, folder, SQUARES if settings.zoo else SHAPES)
+    try:
+        _on_data(name, config, settings, folder, row, SQUARES if settings.zoo else SHAPES)
+    except ValueError as error:  # SSDLite's last maps are of 1x1, on which norms want two images
+        if not settings.zoo or ONE_VALUE not in str(error):
+            raise
+        (folder / "twos").mkdir()
+        _on_data(name, config, settings, folder / "twos", row, SHAPES)
+
+
+def _on_data(
+    name: str, config: Config, settings: Settings, folder: Path, row: Row, shapes: Sequence[tuple[int, int]]
+) -> None:
+    data = settings.data or generate_for(config, folder, shapes)
     proposals, images = str(data.proposals), str(data.images)
     wrapped = wrap_config(name, proposals, images, folder / "wrapped.py", settings.options, settings.imports)
     work_dir, trained = _train_at_some_size(wrapped, settings, folder, row)
@@ -136,7 +151,7 @@ def _train_at_some_size(
     """
     for size in settings.sizes:
         row.size, work_dir = size or 0, folder / f"work-{size or 'own'}"
-        runner = build_runner(setting(wrapped, work_dir, size), max_iters=STEPS)
+        runner = build_runner(setting(wrapped, work_dir, size, settings.zoo), max_iters=STEPS)
         try:
             return work_dir, _train(runner, settings.zoo, row)
         except Exception:

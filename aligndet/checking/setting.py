@@ -21,7 +21,7 @@ BATCH_SIZES = {"BatchFixedSizePad": "size", "BatchResize": "scale"}
 LEAST_SCALE = 16  # pixels; smaller numbers under ``scale`` are factors
 
 
-def setting(wrapped: Config, work_dir: Path, size: int | None) -> Config:
+def setting(wrapped: Config, work_dir: Path, size: int | None, zoo: bool = False) -> Config:
     """Copy a wrapped config for a check.
 
     Weights that would be downloaded are left out, nothing is sent to a tracker, images are loaded in this
@@ -32,9 +32,12 @@ def setting(wrapped: Config, work_dir: Path, size: int | None) -> Config:
         work_dir: for logs and the checkpoint.
         size: short side of the largest view, pixels; every size of views and of filled batches shrinks by
             the same factor. None leaves sizes as they are.
+        zoo: the config is one of mmdet's own, whose files of weights are not on this machine either.
     """
     config = copy.deepcopy(wrapped)
     config.work_dir = str(work_dir)
+    if zoo:
+        config.model = without_downloads(config.model)
     without_network(config.model)
     config.visualizer = {"type": "mmengine.Visualizer", "vis_backends": None}
     loader = config.train_dataloader

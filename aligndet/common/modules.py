@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -135,6 +136,27 @@ def _module_of(name: str) -> str:
             module = ".".join(file.relative_to(Path.cwd()).with_suffix("").parts).removesuffix(".__init__")
             return f"; {file.relative_to(Path.cwd())} has it: give --import {module}, or custom_imports"
     return "; is its module in --import or custom_imports?"
+
+
+def registers_classes(name: str) -> bool:
+    """Say whether a module that this machine has registers classes; nothing is imported for it.
+
+    Args:
+        name: dotted, of a module or package of the current folder or an installed one.
+    """
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return False
+    for root in (Path.cwd(), *map(Path, sys.path)):
+        place = root.joinpath(*parts)
+        if (place / "__init__.py").is_file():
+            files = [*_python_files(place)]
+        elif place.with_suffix(".py").is_file():
+            files = [place.with_suffix(".py")]
+        else:
+            continue
+        return any("register_module" in file.read_text(encoding="utf-8", errors="replace") for file in files)
+    return False
 
 
 def _python_files(folder: Path, most: int = 500) -> Iterator[Path]:

@@ -18,6 +18,7 @@ from mmengine.config import Config, ConfigDict
 
 from aligndet.common.configs import config_of_text
 from aligndet.common.errors import InputError
+from aligndet.common.modules import import_modules, imports_of, registers_classes
 from aligndet.common.trust import TRUST, trusted
 from aligndet.scopes import KNOWN, default_scope, register_mmdet
 
@@ -40,12 +41,37 @@ def config_to_build(text: str, source: str) -> Config:
     if trusted() or not isinstance(config.get("model"), Mapping):
         return config
     register_mmdet()
+    _import_registering(config, source)
     scope = default_scope(config)
     checker = _Checker(source, config.get("custom_imports"))
     if not isinstance(scope, str) or scope not in checker.scopes:
         raise checker.refusal("default_scope", scope)
     config.model = ConfigDict(checker.checked(config.model, scope, "model"))
     return config
+
+
+def _import_registering(config: Config, source: str) -> None:
+    """Import what a config names of the user's own: modules that are here and register classes, and no other.
+
+    A file can so choose among programs that the user has, and bring none.
+    """
+    above = (kind.rpartition(".")[0] for kind in _types(config.model))
+    try:
+        named = imports_of(config)
+    except TypeError as error:
+        raise InputError(f"{source}: the config in it: {error}") from error
+    for name in dict.fromkeys([*named, *filter(None, above)]):
+        if name not in KNOWN and name not in sys.modules and registers_classes(name):
+            import_modules([name], f"{source}: the config in it: custom_imports")
+
+
+def _types(node: Any) -> Iterator[str]:
+    """Every ``type`` that is a name."""
+    if isinstance(node, Mapping) and isinstance(node.get("type"), str):
+        yield node["type"]
+    inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
+    for value in inner:
+        yield from _types(value)
 
 
 class _Checker:

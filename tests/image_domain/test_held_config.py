@@ -63,6 +63,30 @@ def test_the_modules_to_import_are_named_and_not_imported(tmp_path: Path) -> Non
         config_to_build(text_of("dict(type='FPN')", "default_scope = 'strange'"), "x")
 
 
+@pytest.mark.parametrize("named_by", ["custom_imports", "type"])
+def test_of_own_modules_those_that_register_classes_are_imported(
+    named_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file chooses among what the user has: here it names a module that does something else, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    neck = f"HeldNeck{named_by}"
+    Path(f"held_{named_by}.py").write_text(
+        "from mmdet.models import FPN\nfrom mmdet.registry import MODELS\n"
+        f"@MODELS.register_module()\nclass {neck}(FPN): pass\n"
+    )
+    Path("other_program.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    imports = f"custom_imports = dict(imports=['other_program', 'held_{named_by}'])"
+    if named_by == "type":
+        config = config_to_build(text_of(f"dict(type='held_type.{neck}', a=dict(type='FPN'))"), "x")
+        assert config.model.detector.type.__name__ == neck
+    else:
+        assert config_to_build(text_of(f"dict(type='{neck}')", imports), "x").model.detector.type == neck
+    assert not Path("ran").exists()
+    with pytest.raises(InputError, match="custom_imports"):
+        config_to_build(text_of("dict(type='FPN')", "custom_imports = dict(imports=3)"), "x")
+
+
 def test_a_trusted_text_is_run() -> None:
     text = text_of("dict(type='os.system', a=len('abc'))")
     with pytest.raises(InputError, match=r"line 2 holds code; .* give --trust"):
