@@ -241,3 +241,9 @@ def test_options_of_training_are_taken(tmp_path: Path) -> None:
     row = checked(tmp_path, tiny(), Settings(options=options))
     assert row.status == FAILED
     assert "NoHeadAtAll" in row.reason
+
+
+def test_norms_on_maps_of_one_pixel_get_two_images() -> None:
+    """The zoo's second batch is of one image, and SSDLite's last maps are of 1x1."""
+    row = check_config("mmdet::ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py", Settings(zoo=True))
+    assert (row.status, row.reason) == (OK, "")

@@ -114,6 +114,12 @@ def test_nothing_is_downloaded_and_files_of_this_machine_stay() -> None:
     assert model.detector.bbox_head[0].pretrained is False
 
 
+def test_of_mmdets_own_configs_files_of_weights_are_left_out_too(tmp_path: Path) -> None:
+    config = setting(wrapped(), tmp_path, None, zoo=True)
+    assert not config.model.detector.bbox_head[0].get("init_cfg")
+    assert config.model.detector.neck.init_cfg == dict(type="Xavier")
+
+
 def test_a_check_loads_in_its_process_and_sends_nothing_away(tmp_path: Path) -> None:
     original = wrapped(batch_size=16, num_workers=8, persistent_workers=True, prefetch_factor=4)
     config = setting(original, tmp_path, None)
