@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 from mmengine import registry as roots
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
 from aligndet.common.configs import config_of_text
 from aligndet.common.errors import InputError
@@ -124,7 +126,7 @@ class _Checker:
             if not above and known is None and name.isidentifier() and _no_module(name):
                 return kind  # no class: no registry imports or calls anything for it
             found = getattr(sys.modules.get(above), name, None) if above else None
-            if found is not None and any(found is each for each in self._classes()):
+            if found is not None and (_is_layer(found, above) or any(found is c for c in self._classes())):
                 return found
         raise self.refusal(place, kind)
 
@@ -156,6 +158,12 @@ class _Checker:
             f"{self.source}: the config in it: {place}={str(value)[:80]!r} is in no registry; give "
             f"the module that registers it with --import{imports}; or {TRUST}"
         )
+
+
+def _is_layer(found: Any, module: str) -> bool:
+    """Say whether something is a layer of torch or mmcv, which heads are given as it is (RoIAlign)."""
+    known = module.startswith(("torch.nn.", "mmcv.ops.")) or module in ("torch.nn", "mmcv.ops")
+    return known and inspect.isclass(found) and issubclass(found, nn.Module)
 
 
 def _no_module(name: str) -> bool:

@@ -33,6 +33,16 @@ def test_classes_named_with_their_modules_are_the_registered_ones() -> None:
     assert config_to_build(text_of("dict(type='mmdet.FPN')"), "x").model.detector.type == "mmdet.FPN"
 
 
+def test_layers_that_no_registry_has_are_taken_from_torch_and_mmcv() -> None:
+    """A config in the new style gives a RoI head the class of its layer."""
+    from mmcv.ops import RoIAlign
+
+    assert config_to_build(text_of("dict(type='mmcv.ops.RoIAlign')"), "x").model.detector.type is RoIAlign
+    for kind in ("torch.nn.functional.relu", "torch.nn.init.zeros_", "mmcv.ops.nms"):
+        with pytest.raises(InputError, match="is in no registry"):
+            config_to_build(text_of(f"dict(type='{kind}')"), "x")
+
+
 REFUSED = {
     "dict(type='os.system')": "model.detector.type='os.system'",
     "dict(type='mmdet.apis.init_detector')": "model.detector.type='mmdet.apis.init_detector'",
